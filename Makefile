@@ -1,0 +1,123 @@
+# `make start` and `make test` need Python 3.11 or newer and a package index, nothing else.
+
+UV_VERSION := 0.13.9
+# The redirection makes GNU make use a shell, which alone knows `command`.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+BIN := $(or $(UV_PROJECT_ENVIRONMENT),.venv)/bin
+# Adds what is missing and leaves the rest: starting the server does not remove the tools of the tests or an engine.
+ADD := $(UV) sync --inexact
+
+.DEFAULT_GOAL := help
+.PHONY: help prod-setup dev-setup start demo sync sync-demo sync-all lock \
+	test test-basic test-vad test-sdk lint types bench docker-build docker-run clean clean-all
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  %-14s %s\n' "$$name" "$$text"; done
+
+# --- set up and run ---
+
+prod-setup: .env sync ## Write .env, install the server
+
+dev-setup: .env $(UV) ## Write .env, install the server, the demo and the tools of the tests (no GPU engine)
+	$(UV) sync --extra demo --extra dev
+
+.env:
+	cp .env.example .env
+
+start: $(UV) ## Install what is missing, run the server until Ctrl-C or SIGTERM
+	$(ADD)
+	exec $(BIN)/python main.py
+
+demo: $(UV) ## Play a recording through a private server and show the text
+	$(ADD)
+	$(BIN)/qwen3-asr-realtime demo
+
+# --- dependencies ---
+
+sync: $(UV) ## Install the server's dependencies and remove all others
+	$(UV) sync
+
+sync-demo: $(UV) ## The same with the demo's
+	$(UV) sync --extra demo
+
+sync-all: $(UV) ## The same with all extras, the GPU engine too (several GB)
+	$(UV) sync --all-extras
+
+lock: $(UV) ## Resolve all dependencies afresh and write the pins
+	$(UV) run --no-project --python '>=3.11' scripts/lock.py
+
+# No uv on PATH: put one into .uv/, with venv, or with pip where Python came without venv.
+# What a user's pip configuration says about --user or virtual environments does not fit here.
+.uv/bin/uv: export PIP_USER = no
+.uv/bin/uv: export PIP_REQUIRE_VIRTUALENV = no
+.uv/bin/uv:
+	@python=; for name in python3 python3.13 python3.12 python3.11; do \
+		if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer is needed; python3 here: $$(python3 --version 2>&1 || true)" >&2; exit 1; \
+	fi; \
+	echo "uv is not on PATH: installing uv $(UV_VERSION) into .uv/"; \
+	rm -rf .uv; \
+	if $$python -m venv .uv >/dev/null 2>&1; then \
+		install=".uv/bin/python -m pip install"; \
+	elif $$python -m pip --version >/dev/null 2>&1; then \
+		rm -rf .uv; mkdir -p .uv/bin; ln -s ../lib/bin/uv .uv/bin/uv; \
+		install="$$python -m pip install --target .uv/lib"; \
+	else \
+		echo "$$python has neither venv nor pip: install one of them, or uv" >&2; rm -rf .uv; exit 1; \
+	fi; \
+	$$install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { \
+		echo "uv could not be installed: is the package index reachable?" >&2; rm -rf .uv; exit 1; }
+
+# --- checks ---
+
+test: dev-tools ## Run all tests
+	$(BIN)/pytest
+
+test-basic: dev-tools ## Run the tests of the protocol and the server
+	$(BIN)/pytest tests/protocol tests/server
+
+test-vad: dev-tools ## Run the tests of voice activity detection
+	$(BIN)/pytest tests/vad
+
+test-sdk: ## Run the official SDK against the server (not written yet)
+	@echo "make test-sdk: there are no SDK tests yet" >&2; exit 1
+
+lint: dev-tools ## Check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: dev-tools ## Check types
+	$(BIN)/mypy
+
+bench: dev-tools ## List the benchmarks; NAME=... [ARGS=...] runs one
+ifdef NAME
+	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
+else
+	@for script in benchmarks/[a-z]*.py; do \
+		[ -e "$$script" ] && printf '  %-24s %s\n' "$$(basename "$$script" .py)" \
+			"$$(sed -n '1s/^"""\([^"]*\).*/\1/p' "$$script")"; done; true
+endif
+
+.PHONY: dev-tools
+dev-tools: $(UV)
+	@$(ADD) --extra dev
+
+# --- Docker ---
+
+docker-build: ## Build the image
+	docker build --tag qwen3-asr-realtime .
+
+docker-run: ## Run the image on port 8001
+	docker run --rm --publish 8001:8001 qwen3-asr-realtime
+
+# --- clean ---
+
+clean: ## Remove caches
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+clean-all: clean ## Remove caches, .venv, uv.lock and the project's own uv
+	rm -rf .venv .uv uv.lock

@@ -1,0 +1,117 @@
+"""The console program `qwen3-asr-realtime`."""
+
+import math
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from qwen3_asr_realtime import __version__
+
+EXIT_CONFIGURATION = 2
+"""A setting or the machine does not allow the server to start; one line on standard error says which."""
+
+DEFAULT_URL = "ws://localhost:8001/api-ws/v1/realtime"
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+class Mode(StrEnum):
+    """Who ends an utterance: the server, or the client."""
+
+    VAD = "vad"
+    MANUAL = "manual"
+
+
+def _stop(message: object) -> NoReturn:
+    sys.stderr.write(f"qwen3-asr-realtime: {message}\n")
+    raise typer.Exit(EXIT_CONFIGURATION)
+
+
+def _speed(value: str) -> float:
+    speed = math.inf if value == "max" else float(value) if value.replace(".", "", 1).isdigit() else 0.0
+    if speed <= 0:
+        raise typer.BadParameter("a multiple of real time above 0, or max")
+    return speed
+
+
+@app.callback()
+def _program() -> None:
+    """Realtime speech recognition, compatible with the Qwen3-ASR-realtime WebSocket API."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    sys.stdout.write(f"{__version__}\n")
+
+
+@app.command()
+def serve() -> None:
+    """Run the server. Settings come from environment variables and .env; see .env.example."""
+    from qwen3_asr_realtime.checksums import ChecksumError  # noqa: PLC0415 - the client needs none of this
+    from qwen3_asr_realtime.engines.base import EngineError  # noqa: PLC0415
+    from qwen3_asr_realtime.engines.selection import select_engine  # noqa: PLC0415
+    from qwen3_asr_realtime.server.serve import AddressError, serve  # noqa: PLC0415
+    from qwen3_asr_realtime.settings import SettingsError, load_settings  # noqa: PLC0415
+
+    try:
+        settings = load_settings()
+        serve(settings, select_engine(settings))
+    except (SettingsError, EngineError, ChecksumError, AddressError) as error:
+        _stop(error)
+
+
+@app.command()
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(help="Audio files of any common format.", show_default=False)],
+    url: Annotated[str, typer.Option(help="WebSocket address of the server.")] = DEFAULT_URL,
+    mode: Annotated[Mode, typer.Option(help="vad: the server finds the utterances. manual: a file is one.")] = Mode.VAD,
+    speed: Annotated[
+        float, typer.Option(parser=_speed, metavar="1|max|FACTOR", help="Multiple of real time at which to send.")
+    ] = "1",  # type: ignore[assignment] # typer parses the default as it parses an argument
+    language: Annotated[str | None, typer.Option(help="Code of the spoken language; detected if left out.")] = None,
+    context: Annotated[str, typer.Option(help="Text that names what may be spoken of.")] = "",
+    api_key: Annotated[
+        str | None, typer.Option(envvar="DASHSCOPE_API_KEY", help="Key, if the server wants one.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Write JSON lines.")] = False,
+) -> None:
+    """Stream audio files to a server and show the text as it comes."""
+    from qwen3_asr_realtime.client.command import run_transcribe  # noqa: PLC0415 - quick --help
+
+    raise typer.Exit(
+        run_transcribe(
+            files,
+            url=url,
+            mode=mode.value,
+            speed=speed,
+            language=language,
+            context=context,
+            api_key=api_key,
+            json_output=json_output,
+        )
+    )
+
+
+@app.command()
+def demo(
+    files: Annotated[list[Path], typer.Argument(help="Audio files to play.", show_default=False)],
+    mode: Annotated[Mode, typer.Option(help="Who ends an utterance: server (vad) or client (manual).")] = Mode.VAD,
+) -> None:
+    """Start a server of its own on a free port, play audio files to it in real time, stop it."""
+    from qwen3_asr_realtime.client.command import run_transcribe  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.client.local_server import ServerStartError, local_server  # noqa: PLC0415
+
+    try:
+        with local_server() as server:
+            raise typer.Exit(run_transcribe(files, url=server.url, mode=mode.value))
+    except ServerStartError as error:
+        _stop(error)
+
+
+def main() -> None:
+    """Entry point of the console program."""
+    app()

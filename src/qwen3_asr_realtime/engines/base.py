@@ -1,0 +1,136 @@
+"""The contract every recognition engine meets.
+
+An engine turns audio into hypotheses and knows nothing of sessions, sockets or events. When to ask, how often, and what
+of an answer may be shown is `recognition/`'s business.
+
+    engine.start() ▶ engine.open(options) ▶ stream.refresh(audio) … stream.refresh(audio, final=True) ▶ stream.close()
+
+The unit of work is a *segment*: one stretch of speech without a long pause, at most `EngineInfo.max_segment_s` long. An
+utterance is one segment, or several joined by `recognition/` when somebody speaks on and on.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from qwen3_asr_realtime.samples import Samples
+
+
+class Priority(IntEnum):
+    """Order of work, most urgent first. Engines with a queue of their own (vLLM) pass it on."""
+
+    FINAL = 0
+    FIRST_PARTIAL = 1
+    PARTIAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine is and can do; fixed once it has started.
+
+    Attributes:
+        name: The engine's name in settings and on `/health`, such as `embedded`.
+        model: The model it runs, for people.
+        languages: Codes it recognises (`protocol/languages.py`), or None for all the protocol knows.
+        max_segment_s: Longest audio one refresh may carry, in seconds.
+        concurrency: How many refreshes make progress at the same time; more only wait.
+    """
+
+    name: str
+    model: str
+    languages: frozenset[str] | None
+    max_segment_s: float
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions:
+    """What the client asked for, as far as a decoder cares.
+
+    Attributes:
+        language: Code the client fixed, or None to detect it.
+        context: Free text that names what may be spoken of (`corpus.text`); untrusted.
+    """
+
+    language: str | None = None
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What the engine heard in the audio of one refresh.
+
+    Attributes:
+        text: The transcript of the whole segment so far, without leading or trailing blanks.
+        language: Code of the recognised language, or "" if nothing was said or it is not known.
+        truncated: Decoding stopped at the engine's own length bound instead of at the end of the text.
+        stable_chars: Leading characters of `text` the engine itself vouches for (prefix roll-back), or None where
+            only agreement of successive hypotheses can tell.
+    """
+
+    text: str
+    language: str = ""
+    truncated: bool = False
+    stable_chars: int | None = None
+
+
+class EngineError(Exception):
+    """The engine could not decode one request; other requests and the engine itself go on."""
+
+
+class SegmentStream(Protocol):
+    """One segment being recognised. Holds caches at most: losing it loses time, never text."""
+
+    async def refresh(
+        self,
+        audio: Samples,
+        *,
+        final: bool,
+        use_prefix: bool = True,
+        priority: Priority = Priority.PARTIAL,
+        deadline_s: float | None = None,
+    ) -> Hypothesis:
+        """Recognise the segment's audio so far.
+
+        Idempotent: it may be repeated, or cancelled (which stops the work soon), and nothing is lost.
+
+        Args:
+            audio: All samples of the segment from its start, never a delta; not written to while the call runs.
+            final: The segment is complete; take the most accurate path.
+            use_prefix: Whether earlier hypotheses of this stream may steer this one.
+            priority: Place in the order of work, for engines with a queue of their own.
+            deadline_s: `time.monotonic()` value after which the answer is of no use, if any.
+
+        Raises:
+            EngineError: This request failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Forget the segment. Safe to call twice."""
+        ...
+
+
+class Engine(Protocol):
+    """A recogniser, shared by all sessions of the process."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What this engine is; readable before `start`."""
+        ...
+
+    async def start(self) -> None:
+        """Load and warm up.
+
+        Raises:
+            EngineError: The model is missing, damaged or does not run here; the message is for the operator.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Free everything; running refreshes end with an error or are cancelled. Safe to call twice."""
+        ...
+
+    def open(self, options: SegmentOptions) -> SegmentStream:
+        """Begin a segment."""
+        ...

@@ -1,0 +1,34 @@
+"""How much of something waits to be worked on, and the brake on it."""
+
+import asyncio
+
+
+class Backlog:
+    """Counts what waits, in samples or bytes. Whoever adds waits for room first, which in time slows the client down.
+
+    Attributes:
+        limit: How much may wait.
+        amount: How much does.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.amount = 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def add(self, amount: int) -> None:
+        """More has come in."""
+        self.amount += amount
+        if self.amount > self.limit:
+            self._room.clear()
+
+    def remove(self, amount: int) -> None:
+        """Some has been worked on, or dropped."""
+        self.amount -= amount
+        if self.amount <= self.limit:
+            self._room.set()
+
+    async def room(self) -> None:
+        """Return once no more than the limit waits."""
+        await self._room.wait()

@@ -1,0 +1,123 @@
+"""From successive hypotheses to confirmed text and tentative rest.
+
+A hypothesis is cut into units, the smallest pieces that may be confirmed: words with their leading blank, and single
+characters in scripts without blanks. A unit is confirmed once two successive hypotheses agree on everything up to and
+including it, and it is not the last of the newer one, whose end may still be cut off. (Local agreement with n = 2:
+Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription System", 2023.) Engines that vouch for a prefix
+themselves (`Hypothesis.stable_chars`) are taken at their word.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+from qwen3_asr_realtime.engines.base import Hypothesis
+from qwen3_asr_realtime.text import is_unspaced, join_transcripts
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a client may be shown: `text` will never change, `stash` may; no blank goes between them."""
+
+    text: str
+    stash: str
+
+    def after(self, earlier: str) -> "Preview":
+        """This preview with confirmed text of earlier speech before it, and a blank between if the script wants one."""
+        gap = join_transcripts([earlier, self.text + self.stash])[len(earlier) :][:1]
+        gap = gap if gap.isspace() else ""
+        if self.text:
+            return Preview(earlier + gap + self.text, self.stash)
+        return Preview(earlier, gap + self.stash)
+
+
+def units(text: str) -> list[str]:
+    """Cut a text into units; joined, they are the text again.
+
+    A blank belongs to the word after it, a combining mark or modifier to the character before it, and closing
+    punctuation of unspaced scripts to nothing: it is a unit of its own.
+    """
+    pieces: list[str] = []
+    in_word = False  # the last piece is a word that more characters may join
+    for char in text:
+        if pieces and (unicodedata.combining(char) or char in _JOINERS or pieces[-1][-1] == _ZERO_WIDTH_JOINER):
+            pieces[-1] += char
+        elif char.isspace() or is_unspaced(char):
+            if pieces and pieces[-1].isspace():
+                pieces[-1] += char
+            else:
+                pieces.append(char)
+            in_word = False
+        elif in_word or (pieces and pieces[-1].isspace()):
+            pieces[-1] += char
+            in_word = True
+        else:
+            pieces.append(char)
+            in_word = True
+    return pieces
+
+
+_ZERO_WIDTH_JOINER = "\u200d"
+_JOINERS = frozenset([_ZERO_WIDTH_JOINER, "\ufe0e", "\ufe0f", *(chr(code) for code in range(0x1F3FB, 0x1F400))])
+
+
+class Confirmation:
+    """The confirmed text of one segment. It only ever grows, whatever the engine says later.
+
+    Attributes:
+        text: What is confirmed.
+        contradictions: Hypotheses that did not begin with the confirmed text; the text stayed.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.contradictions = 0
+        self._confirmed: list[str] = []
+        self._last: list[str] = []
+
+    def update(self, hypothesis: Hypothesis) -> Preview:
+        """Take a newer hypothesis of the whole segment and return what to show."""
+        newest, last = units(hypothesis.text), self._last
+        self._last = newest
+        confirmed = len(self._confirmed)
+        if newest[:confirmed] != self._confirmed:
+            self.contradictions += 1
+            return Preview(self.text, "".join(newest[confirmed:]))
+        if hypothesis.stable_chars is None:
+            agreed = _common_prefix_length(newest[:-1], last)
+        else:
+            agreed = _units_within(newest, hypothesis.stable_chars)
+        if agreed > confirmed:
+            self._confirmed = newest[:agreed]
+            self.text = "".join(self._confirmed)
+        return Preview(self.text, "".join(newest[len(self._confirmed) :]))
+
+    def close(self, final: Hypothesis) -> str:
+        """Take the segment's final hypothesis and return its text as previews should go on showing it.
+
+        It is the final text itself unless that contradicts what is already confirmed.
+        """
+        pieces = units(final.text)
+        confirmed = len(self._confirmed)
+        if pieces[:confirmed] != self._confirmed:
+            self.contradictions += 1
+        return self.text + "".join(pieces[confirmed:])
+
+
+def _common_prefix_length(one: list[str], other: list[str]) -> int:
+    length = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        length += 1
+    return length
+
+
+def _units_within(pieces: list[str], chars: int) -> int:
+    """How many leading units lie wholly within the first `chars` characters."""
+    count = used = 0
+    for piece in pieces:
+        used += len(piece)
+        if used > chars:
+            break
+        count += 1
+    return count

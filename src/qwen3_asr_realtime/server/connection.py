@@ -1,0 +1,214 @@
+"""The conductor of one connection: carries values between session core, audio path, recognition and socket.
+
+It has no policy of its own. What an event means is the session's business, where speech begins and ends is `vad/`'s,
+when to decode is `recognition/`'s.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from qwen3_asr_realtime.audio.base64 import decode_base64
+from qwen3_asr_realtime.audio.errors import AudioError
+from qwen3_asr_realtime.audio.intake import AudioIntake
+from qwen3_asr_realtime.engines.base import SegmentOptions
+from qwen3_asr_realtime.protocol.commands import (
+    AddAudio,
+    CancelUtterance,
+    Close,
+    ConfigureDetection,
+    ConfigureIntake,
+    DiscardAudio,
+    EndSegment,
+    FinishUtterance,
+    FlushAudio,
+    OpenUtterance,
+    StartSegment,
+)
+from qwen3_asr_realtime.protocol.configuration import TurnDetection
+from qwen3_asr_realtime.protocol.errors import ProtocolError
+from qwen3_asr_realtime.protocol.events import ServerEvent, decode_client_event
+from qwen3_asr_realtime.protocol.session import Outputs, Session
+from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.utterance import Utterance
+from qwen3_asr_realtime.server.outbox import Outbox
+from qwen3_asr_realtime.vad.detector import SpeechAudio, SpeechDetector, VoiceEvent
+from qwen3_asr_realtime.vad.endpointing import EndpointingParameters, SpeechStarted, SpeechStopped
+
+LARGE_FRAME_CHARS = 64 * 1024
+"""Text longer than this (about 1.5 s of audio) is parsed and decoded off the event loop: 15 MiB takes tens of ms."""
+
+SLICE_BYTES = 32 * 1024
+"""Audio is listened to in slices of about a second, so that no session holds a listening thread for long."""
+
+EndpointingRule = Callable[[TurnDetection | None], EndpointingParameters]
+T = TypeVar("T")
+
+
+class Connection:
+    """One session being run.
+
+    Args:
+        session: The protocol state.
+        detector: Finds speech in the session's audio.
+        endpointing: The detector's parameters for a turn detection setting, or for Manual mode.
+        recogniser: Where utterances are recognised.
+        outbox: Takes events to the client.
+        backlog: Counts the session's audio that waits to be recognised.
+        listening: Threads that decode, resample and detect.
+        tasks: Owns the session's utterances.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        detector: SpeechDetector,
+        endpointing: EndpointingRule,
+        recogniser: Recogniser,
+        outbox: Outbox,
+        backlog: Backlog,
+        listening: Executor,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._session = session
+        self._intake = AudioIntake(session.configuration.audio_format, session.configuration.sample_rate)
+        self._detector = detector
+        self._endpointing = endpointing
+        self._recogniser = recogniser
+        self._outbox = outbox
+        self._backlog = backlog
+        self._listening = listening
+        self._tasks = tasks
+        self._utterances: dict[str, tuple[Utterance, asyncio.Task[None]]] = {}
+        self._speaking: Utterance | None = None
+
+    # --- in ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Greet the client."""
+        await self._carry_out(self._session.start())
+
+    async def receive(self, frame: str) -> None:
+        """Take one text frame and do all it asks for, before the next one is looked at."""
+        try:
+            if len(frame) > LARGE_FRAME_CHARS:
+                event = await self._in_thread(decode_client_event, frame)
+            else:
+                event = decode_client_event(frame)
+        except ProtocolError as error:
+            outputs = self._session.refuse(error)
+        else:
+            outputs = self._session.receive(event)
+        await self._carry_out(outputs)
+
+    async def refuse(self, error: ProtocolError) -> None:
+        """Answer a frame that is no text."""
+        await self._carry_out(self._session.refuse(error))
+
+    # --- out ---------------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, outputs: Outputs) -> None:
+        """Send the events and do the commands, in order."""
+        for output in outputs:
+            match output:
+                case AddAudio(audio, event_id):
+                    await self._add_audio(audio, event_id)
+                case FlushAudio():
+                    await self._heard(*await self._in_thread(self._flush))
+                    await self._carry_out(self._session.audio_flushed())
+                case DiscardAudio():
+                    await self._in_thread(self._flush)
+                case ConfigureIntake(audio_format, sample_rate):
+                    self._intake = AudioIntake(audio_format, sample_rate)
+                case ConfigureDetection(turn_detection):
+                    self._detector.parameters = self._endpointing(turn_detection)
+                case OpenUtterance(item_id, language, context):
+                    self._open_utterance(item_id, SegmentOptions(language, context))
+                case StartSegment(item_id, start_sample):
+                    self._speaking = self._utterances[item_id][0]
+                    self._speaking.start_segment(start_sample)
+                case EndSegment(item_id, end_sample):
+                    self._utterances[item_id][0].end_segment(end_sample)
+                case FinishUtterance(item_id):
+                    self._utterances[item_id][0].finish()
+                case CancelUtterance(item_id):
+                    self._utterances.pop(item_id)[1].cancel()
+                case ServerEvent() | Close():
+                    self._outbox.put(output)
+
+    # --- audio -------------------------------------------------------------------------------------------------------
+
+    async def _add_audio(self, audio: str, event_id: str | None) -> None:
+        try:
+            if len(audio) > LARGE_FRAME_CHARS:
+                data = await self._in_thread(decode_base64, audio)
+            else:
+                data = decode_base64(audio)
+            for first in range(0, len(data), SLICE_BYTES):
+                await self._backlog.room()
+                await self._heard(*await self._in_thread(self._listen, data[first : first + SLICE_BYTES]))
+        except AudioError as error:
+            param = "audio" if error.field == "audio" else f"session.{error.field}"
+            refusal = ProtocolError(error.message, param=param, event_id=event_id)
+            await self._carry_out(self._session.refuse(refusal))
+
+    def _listen(self, data: bytes) -> tuple[bool, list[VoiceEvent]]:
+        samples = self._intake.push(data)
+        return True, self._detector.push(samples)
+
+    def _flush(self) -> tuple[bool, list[VoiceEvent]]:
+        samples = self._intake.flush()
+        return len(samples) > 0, self._detector.push(samples) + self._detector.flush()
+
+    async def _heard(self, received: bool, events: list[VoiceEvent]) -> None:
+        """Report new audio and what speech was found in it."""
+        if received:
+            await self._carry_out(self._session.audio_received(self._detector.position))
+        for event in events:
+            match event:
+                case SpeechStarted(start_sample):
+                    await self._carry_out(self._session.speech_started(start_sample))
+                case SpeechAudio(samples, first_sample):
+                    if self._speaking is not None:
+                        voiced_until = first_sample + len(samples) - self._detector.silence_samples
+                        self._speaking.add(samples, voiced_until)
+                case SpeechStopped(end_sample):
+                    await self._carry_out(self._session.speech_stopped(end_sample))
+
+    async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._listening, work, *args)
+
+    # --- recognition -------------------------------------------------------------------------------------------------
+
+    def _open_utterance(self, item_id: str, options: SegmentOptions) -> None:
+        utterance = self._recogniser.open(options, _ItemResults(item_id, self._session, self._report), self._backlog)
+        task = self._tasks.create_task(utterance.run(), name=f"utterance {item_id}")
+        self._utterances[item_id] = utterance, task
+        task.add_done_callback(lambda _: self._utterances.pop(item_id, None))
+
+    def _report(self, outputs: Outputs) -> None:
+        """Send what the session makes of a result: events, and perhaps a close."""
+        for output in outputs:
+            if isinstance(output, ServerEvent | Close):
+                self._outbox.put(output)
+
+
+class _ItemResults:
+    """Brings the results of one utterance to the session, under its item's id."""
+
+    def __init__(self, item_id: str, session: Session, report: Callable[[Outputs], None]) -> None:
+        self._item_id = item_id
+        self._session = session
+        self._report = report
+
+    def preview(self, text: str, stash: str, language: str) -> None:
+        self._report(self._session.preview(self._item_id, text=text, stash=stash, language=language))
+
+    def completed(self, transcript: str, language: str) -> None:
+        self._report(self._session.completed(self._item_id, transcript=transcript, language=language))
+
+    def failed(self, code: str, message: str) -> None:
+        self._report(self._session.failed(self._item_id, code=code, message=message))

@@ -1,0 +1,158 @@
+"""The WebSocket shell of a session: admission, the reading and writing tasks, and every way a connection can end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs
+
+import pybase64
+import structlog
+from fastapi import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketState
+
+from qwen3_asr_realtime.protocol.commands import Close
+from qwen3_asr_realtime.protocol.errors import ProtocolError
+from qwen3_asr_realtime.protocol.events import ErrorEvent, ErrorView, encode_server_event
+from qwen3_asr_realtime.protocol.identifiers import random_id
+from qwen3_asr_realtime.protocol.session import Session
+from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.samples import SAMPLE_RATE
+from qwen3_asr_realtime.server.connection import Connection
+from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
+from qwen3_asr_realtime.server.service import Service
+from qwen3_asr_realtime.vad.detector import SpeechDetector
+
+DEFAULT_MODEL = "qwen3-asr-flash-realtime"
+KNOWN_MODELS = frozenset([DEFAULT_MODEL, f"{DEFAULT_MODEL}-2025-10-27", f"{DEFAULT_MODEL}-2026-02-10"])
+SUBPROTOCOL = "realtime"
+
+log = structlog.get_logger()
+
+Frame = str | bytes
+
+
+class ConnectionOver(Exception):
+    """The connection has ended in an orderly way; all its tasks are to stop."""
+
+
+async def serve_realtime(websocket: WebSocket, service: Service) -> None:
+    """Run one session over one WebSocket, from the handshake to the close."""
+    model = requested_model(websocket.scope["query_string"].decode("ascii", "replace"))
+    offered = websocket.scope["subprotocols"]
+    await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    session_id = random_id("sess")
+    with structlog.contextvars.bound_contextvars(session_id=session_id):
+        if service.is_full:
+            log.warning("session refused", limit="MAX_SESSIONS", value=service.settings.max_sessions)
+            await _refuse(websocket, "rate_limit_exceeded", "Too many sessions. Try again later.", code=1013)
+        elif model not in KNOWN_MODELS and service.settings.unknown_model == "refuse":
+            log.warning("session refused", model=model)
+            await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
+        else:
+            with service.admitted():
+                await _run_session(websocket, service, session_id, model)
+
+
+def requested_model(query: str) -> str:
+    """The model a query string asks for.
+
+    SDKs append a literal `?model=…` to the configured URL, which may have a query of its own: a second `?` is a `&`.
+    """
+    return parse_qs(query.replace("?", "&")).get("model", [DEFAULT_MODEL])[-1]
+
+
+async def _run_session(websocket: WebSocket, service: Service, session_id: str, model: str) -> None:
+    settings = service.settings
+    session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
+    outbox = Outbox(settings.max_unsent_events)
+    log.info("session opened", model=model, user_agent=websocket.headers.get("user-agent", ""))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            connection = Connection(
+                session=session,
+                detector=SpeechDetector(service.vad, service.endpointing(session.configuration.turn_detection)),
+                endpointing=service.endpointing,
+                recogniser=service.recogniser,
+                outbox=outbox,
+                backlog=Backlog(int(settings.max_backlog_sec * SAMPLE_RATE)),
+                listening=service.listening,
+                tasks=tasks,
+            )
+            frames: asyncio.Queue[Frame] = asyncio.Queue()
+            unread = Backlog(2 * settings.max_frame_mib * 1024 * 1024)
+            tasks.create_task(_write(websocket, outbox, settings.finish_grace_sec), name="write")
+            tasks.create_task(_read(websocket, frames, unread), name="read")
+            await connection.start()
+            while True:
+                frame = await frames.get()
+                await _take(connection, frame, binary_append=settings.binary_append)
+                unread.remove(len(frame))
+    except* ConnectionOver as over:
+        log.info("session closed", reason=str(over.exceptions[0]))
+    except* ClientNotReading:
+        log.warning("session closed", reason="client does not read", limit="MAX_UNSENT_EVENTS")
+        await _close(websocket, 1008, "events are not being read")
+    except* Exception:
+        log.exception("session failed")
+        await _refuse(websocket, "server_error", "Internal server error.", code=1011)
+
+
+async def _take(connection: Connection, frame: Frame, *, binary_append: bool) -> None:
+    if isinstance(frame, str):
+        await connection.receive(frame)
+    elif binary_append:
+        audio = pybase64.b64encode(frame).decode()
+        await connection.receive(f'{{"type":"input_audio_buffer.append","audio":"{audio}"}}')
+    else:
+        await connection.refuse(
+            ProtocolError("Binary frames are not part of this protocol; send audio as base64 in JSON text frames.")
+        )
+
+
+async def _read(websocket: WebSocket, frames: asyncio.Queue[Frame], unread: Backlog) -> None:
+    """Read the socket all the time; only frames that pile up unprocessed stop it, and through it the client."""
+    async for frame in _received(websocket):
+        unread.add(len(frame))
+        frames.put_nowait(frame)
+        await unread.room()
+    raise ConnectionOver("closed by client")
+
+
+async def _received(websocket: WebSocket) -> AsyncIterator[Frame]:
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text = message.get("text")
+        yield message["bytes"] if text is None else text
+
+
+async def _write(websocket: WebSocket, outbox: Outbox, grace_s: float) -> None:
+    """Send events in order, up to a close; if the client closes first, the reading task sees it."""
+    try:
+        while not isinstance(event := await outbox.next(), Close):
+            await websocket.send_text(encode_server_event(event))
+    except WebSocketDisconnect:
+        raise ConnectionOver("connection lost") from None
+    if event.await_client:
+        await asyncio.sleep(grace_s)
+    await _close(websocket, event.code, event.reason)
+    raise ConnectionOver(event.reason)
+
+
+async def _refuse(websocket: WebSocket, reason: str, message: str, *, code: int) -> None:
+    """Say why before closing: a bare close leaves SDK users with nothing but a time-out."""
+    error = ErrorView(type="server_error", code=reason, message=message, param=None, event_id=None)
+    try:
+        await websocket.send_text(encode_server_event(ErrorEvent(event_id=random_id("event"), error=error)))
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the client has gone, or the close is already sent
+    await _close(websocket, code, message)
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    if WebSocketState.DISCONNECTED in (websocket.client_state, websocket.application_state):
+        return
+    try:
+        await websocket.close(code, reason)
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the client was faster

@@ -1,0 +1,130 @@
+"""What all connections of the process share, from start to stop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+from qwen3_asr_realtime.audio.intake import AudioIntake
+from qwen3_asr_realtime.engines.base import Engine
+from qwen3_asr_realtime.protocol.configuration import Configuration, Support, TurnDetection
+from qwen3_asr_realtime.protocol.session import SessionRules
+from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.utterance import Cadence
+from qwen3_asr_realtime.settings import Settings, cpu_cores
+from qwen3_asr_realtime.vad.endpointing import (
+    EndpointingParameters,
+    probability_from_threshold,
+    threshold_from_probability,
+)
+from qwen3_asr_realtime.vad.silero import SileroModel
+
+MANUAL_THRESHOLD = 0.35
+"""Speech probability in Manual mode, where the client says that there is speech: leave out silence, lose no word."""
+
+MANUAL_PAUSE_MS = 800
+"""Silence that is left out in Manual mode; shorter pauses are kept, for the engine to hear the rhythm of a sentence."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The running server, without its sockets.
+
+    Attributes:
+        settings: Its configuration.
+        recogniser: The engine and who uses it next.
+        vad: The one Silero session.
+        rules: What new sessions begin with.
+        listening: Threads for decoding, resampling and detection.
+        started_at_s: On the monotonic clock.
+        connections: Tasks of the connections that are open.
+    """
+
+    settings: Settings
+    recogniser: Recogniser
+    vad: SileroModel
+    rules: SessionRules
+    listening: ThreadPoolExecutor
+    started_at_s: float = field(default_factory=monotonic)
+    connections: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more session is admitted."""
+        return len(self.connections) >= self.settings.max_sessions
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Count the current task as a connection."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a connection runs in a task")
+        self.connections.add(task)
+        try:
+            yield
+        finally:
+            self.connections.discard(task)
+
+    def endpointing(self, turn_detection: TurnDetection | None) -> EndpointingParameters:
+        """The detector's parameters for a session's turn detection; None is Manual mode."""
+        settings = self.settings
+        if turn_detection is None:
+            threshold, silence_ms = MANUAL_THRESHOLD, MANUAL_PAUSE_MS
+            padding_ms = settings.vad_prefix_padding_ms
+        else:
+            threshold = probability_from_threshold(turn_detection.threshold)
+            silence_ms, padding_ms = turn_detection.silence_duration_ms, turn_detection.prefix_padding_ms
+        return EndpointingParameters(
+            threshold=threshold,
+            silence_ms=silence_ms,
+            prefix_padding_ms=padding_ms,
+            min_speech_ms=settings.vad_min_speech_ms,
+            max_utterance_ms=int(settings.max_utterance_sec * 1000),
+        )
+
+
+def session_rules(settings: Settings, engine: Engine) -> SessionRules:
+    """How sessions begin and what they may ask for, given the settings and the engine."""
+    turn_detection = TurnDetection(
+        threshold=round(threshold_from_probability(settings.vad_threshold), 6),
+        silence_duration_ms=settings.vad_silence_duration_ms,
+        prefix_padding_ms=settings.vad_prefix_padding_ms,
+    )
+    info = engine.info
+    return SessionRules(
+        support=Support(
+            turn_detection=turn_detection,
+            audio_formats=AudioIntake.formats,
+            languages=info.languages,
+            engine=f"{info.name}, {info.model}",
+        ),
+        initial=Configuration(turn_detection=turn_detection if settings.vad_enabled else None),
+        vad_commit=settings.vad_commit,
+        finished_transcript=settings.finished_transcript,
+        append_chars_max=settings.max_append_mib * 1024 * 1024,
+    )
+
+
+@asynccontextmanager
+async def running_service(settings: Settings, engine: Engine) -> AsyncIterator[Service]:
+    """Start what connections need, and stop it again.
+
+    Raises:
+        EngineError: The engine does not start.
+        ChecksumError: The VAD model is damaged.
+    """
+    vad = SileroModel.load()
+    await engine.start()
+    try:
+        with ThreadPoolExecutor(cpu_cores(), thread_name_prefix="listening") as listening:
+            cadence = Cadence(
+                first_s=settings.first_partial_sec,
+                idle_s=settings.partial_interval_sec,
+                busy_s=settings.streaming_chunk_size_sec,
+                timeout_s=settings.decode_timeout_sec,
+            )
+            yield Service(settings, Recogniser(engine, cadence), vad, session_rules(settings, engine), listening)
+    finally:
+        await engine.stop()

@@ -1,0 +1,158 @@
+"""Every setting of the server in one table: name, default, range, reason.
+
+Values come from environment variables of the same name in capitals, then from a `.env` file in the working directory,
+then from here. `.env.example` and the tables of both READMEs list the same settings; a test holds them together.
+"""
+
+import os
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CLOUD_VAD_THRESHOLD = 0.6  # the cloud's documented default, API threshold 0.2
+CLOUD_VAD_SILENCE_DURATION_MS = 800
+
+
+class Settings(BaseSettings):
+    """The server's configuration, checked as a whole before anything starts."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    # --- server ---
+    server_host: str = Field(default="0.0.0.0", min_length=1)  # noqa: S104 - a server is there to be reached
+    """Address to listen on."""
+    server_port: int = Field(default=8001, ge=0, le=65535)
+    """TCP port; 0 takes a free one."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe messages to log."""
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """Coloured lines, JSON lines, or lines on a terminal and JSON elsewhere."""
+
+    # --- engine ---
+    asr_engine: Literal["auto", "embedded", "vllm", "vllm-remote", "scripted"] = "auto"
+    """What recognises speech; `scripted` invents words, for load tests without a model."""
+    embedded_workers: int = Field(default=0, ge=0, le=64)
+    """Threads that decode in the embedded engine; 0 means one per CPU core."""
+    qwen3_asr_model_path: str = Field(default="Qwen/Qwen3-ASR-1.7B", min_length=1)
+    """Model folder or hub name, for the vLLM engine."""
+    gpu_memory_utilization: float = Field(default=0.5, gt=0, le=1)
+    """Share of GPU memory the vLLM engine may take."""
+    max_new_tokens: int = Field(default=32, ge=1, le=4096)
+    """Most tokens one partial may add, in the vLLM engine: bounds what a repetition loop costs."""
+    model_dtype: Literal["half", "bfloat16", "float", "auto"] = "half"
+    """Precision of the weights in the vLLM engine."""
+
+    # --- endpointing ---
+    vad_enabled: bool = True
+    """Sessions start in VAD mode (else in Manual mode)."""
+    vad_threshold: float = Field(default=0.5, ge=0, le=1)
+    """Speech probability above which somebody speaks; 0.5 is 0.0 on the API's scale."""
+    vad_silence_duration_ms: int = Field(default=400, ge=200, le=6000)
+    """Silence that ends a turn."""
+    vad_prefix_padding_ms: int = Field(default=300, ge=0, le=2000)
+    """Audio kept before the onset of speech, so that no first consonant is lost."""
+    vad_min_speech_ms: int = Field(default=96, ge=32, le=1000)
+    """Shorter sounds are no speech: a click stays below, a short "yes" above."""
+    max_utterance_sec: float = Field(default=60.0, ge=5, le=600)
+    """A turn without a pause is cut at its best pause after this."""
+    cloud_defaults: bool = False
+    """Use the cloud's VAD defaults (API threshold 0.2, 800 ms) where the two settings above are not given."""
+
+    # --- recognition ---
+    streaming_chunk_size_sec: float = Field(default=2.0, ge=0.2, le=30)
+    """Audio between two partials of an utterance while the engine is busy."""
+    partial_interval_sec: float = Field(default=0.5, ge=0.1, le=30)
+    """Audio between two partials while the engine has room."""
+    first_partial_sec: float = Field(default=1.0, ge=0.2, le=30)
+    """Audio of an utterance, pre-roll included, before its first partial; hypotheses on less are poor."""
+    decode_timeout_sec: float = Field(default=30.0, ge=1, le=600)
+    """Longest one decode may take; a final that takes longer twice makes its item fail."""
+
+    # --- protocol ---
+    vad_commit: Literal["flush_or_ignore", "error"] = "flush_or_ignore"
+    """A commit in VAD mode: end the open turn (or do nothing), or answer an error."""
+    finished_transcript: bool = True
+    """Add all finals, joined, to `session.finished`: the official samples read it."""
+    binary_append: bool = False
+    """Take binary frames as audio instead of answering an error."""
+    unknown_model: Literal["accept", "refuse"] = "accept"
+    """A model name nobody knows: go on under that name, or answer an error and close."""
+    finish_grace_sec: float = Field(default=5.0, ge=0, le=60)
+    """Time the client has to close after `session.finished`: the Java SDK throws if the server is first."""
+
+    # --- limits ---
+    max_sessions: int = Field(default=256, ge=1, le=100_000)
+    """Sessions at a time; one more gets an error and close code 1013."""
+    max_frame_mib: int = Field(default=16, ge=1, le=256)
+    """Largest WebSocket frame; a larger one closes the connection with 1009."""
+    max_append_mib: int = Field(default=15, ge=1, le=256)
+    """Longest `audio` text of one append (the documented limit); a longer one gets an error."""
+    max_backlog_sec: float = Field(default=120.0, ge=1, le=3600)
+    """Audio of one session that may wait to be recognised; past it the socket is not read (64 kB per second)."""
+    max_unsent_events: int = Field(default=1000, ge=10, le=1_000_000)
+    """Events one client may leave unread; past it the connection is closed. Previews do not pile up."""
+
+    @field_validator(
+        "log_level", "log_format", "asr_engine", "model_dtype", "vad_commit", "unknown_model", mode="before"
+    )
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _cloud_defaults(self) -> Self:
+        if self.cloud_defaults:
+            for name, value in (
+                ("vad_threshold", CLOUD_VAD_THRESHOLD),
+                ("vad_silence_duration_ms", CLOUD_VAD_SILENCE_DURATION_MS),
+            ):
+                if name not in self.model_fields_set:
+                    object.__setattr__(self, name, value)
+        return self
+
+
+class SettingsError(Exception):
+    """A setting is not allowed; the message has one line for each such setting."""
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: One or more values are not allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{str(problem['loc'][0]).upper()}={problem['input']} is not allowed: "
+            f"it must be {allowed_values(str(problem['loc'][0]))}"
+            for problem in error.errors()
+        ]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def allowed_values(name: str) -> str:
+    """Say in words what a setting may be.
+
+    Args:
+        name: The setting's name in lower case.
+    """
+    schema = Settings.model_json_schema()["properties"][name]
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(schema["type"])
+    if kind is None:
+        return "a text that is not empty"
+    bounds = [
+        f"{words} {schema[key]:g}"
+        for key, words in (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "up to"))
+        if key in schema
+    ]
+    return " ".join([kind, *bounds])
+
+
+def cpu_cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,301 @@
+"""Endpointing: the rules that turn speech probabilities into the starts and stops of turns.
+
+Fed one frame (32 ms) at a time with the probability that somebody speaks and the energies of the frame's blocks (8 ms).
+Answers with sample offsets. No model, no clock, no audio: the same frames give the same answers, however the audio was
+cut into messages.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from qwen3_asr_realtime.samples import samples_from_ms
+from qwen3_asr_realtime.vad.frames import BLOCK_SAMPLES, FRAME_SAMPLES
+from qwen3_asr_realtime.vad.sound import END_REACH_BACK, ONSET_REACH, SoundTrace
+
+MAX_PREFIX_PADDING_MS = 2000
+"""Longest pre-roll. An idle session keeps this much audio for it: 64 kB per second."""
+
+MAX_MIN_SPEECH_MS = 1000
+"""Longest minimum speech; the start of a turn is known that much late."""
+
+_CUT_WINDOW = samples_from_ms(10_000)  # A turn that is too long is cut at the best pause of its last ten seconds.
+
+
+def probability_from_threshold(threshold: float) -> float:
+    """The speech probability that a threshold of the API, in [-1, 1], stands for; lower is more sensitive."""
+    return min(max((threshold + 1) / 2, 0.05), 0.95)
+
+
+def threshold_from_probability(probability: float) -> float:
+    """The API threshold for a speech probability: the inverse of `probability_from_threshold` within [0.05, 0.95]."""
+    return min(max(probability, 0.05), 0.95) * 2 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointingParameters:
+    """What a session may choose. All times are rounded to whole frames or samples where they are used.
+
+    Attributes:
+        threshold: Probability in [0.05, 0.95] from which a frame counts as speech. It stops counting below
+            max(threshold - 0.15, threshold / 3).
+        silence_ms: Silence after the end of speech that ends the turn.
+        prefix_padding_ms: Audio before the onset that belongs to the turn, at most `MAX_PREFIX_PADDING_MS`.
+        min_speech_ms: Speech that opens a turn, at most `MAX_MIN_SPEECH_MS`. At the default, three frames: of 274
+            recorded words and letters the shortest had eight, clicks and beeps none or one.
+        max_utterance_ms: Length at which a turn is cut.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+
+    threshold: float = 0.5
+    silence_ms: int = 400
+    prefix_padding_ms: int = 300
+    min_speech_ms: int = 100
+    max_utterance_ms: int = 60_000
+
+    def __post_init__(self) -> None:
+        """Refuse what the rules below cannot work with."""
+        if not 0.05 <= self.threshold <= 0.95:
+            raise ValueError(f"threshold must be in [0.05, 0.95], got {self.threshold}")
+        if self.silence_ms < 1:
+            raise ValueError(f"silence_ms must be positive, got {self.silence_ms}")
+        if not 0 <= self.prefix_padding_ms <= MAX_PREFIX_PADDING_MS:
+            raise ValueError(f"prefix_padding_ms must be in [0, {MAX_PREFIX_PADDING_MS}], got {self.prefix_padding_ms}")
+        if not 0 <= self.min_speech_ms <= MAX_MIN_SPEECH_MS:
+            raise ValueError(f"min_speech_ms must be in [0, {MAX_MIN_SPEECH_MS}], got {self.min_speech_ms}")
+        if self.max_utterance_ms < 1000:
+            raise ValueError(f"max_utterance_ms must be at least 1000, got {self.max_utterance_ms}")
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """A turn has begun; `start_sample` includes the pre-roll."""
+
+    start_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The open turn has ended at `end_sample`, which lies before the silence that ended it."""
+
+    end_sample: int
+
+
+Boundary: TypeAlias = SpeechStarted | SpeechStopped
+
+
+class State(Enum):
+    """Where a session stands between two turns or in one."""
+
+    QUIET = "quiet"
+    STARTING = "starting"
+    SPEAKING = "speaking"
+    STOPPING = "stopping"
+
+
+class Signal(Enum):
+    """What can move a session from one state to another."""
+
+    VOICE = "the probability is at or above the threshold"
+    NO_VOICE = "the probability is below the lower threshold"
+    ENOUGH_SPEECH = "speech has lasted min_speech_ms"
+    ENOUGH_SILENCE = "silence has lasted silence_ms"
+    TOO_LONG = "the turn has lasted max_utterance_ms"
+    FLUSH = "the turn is to end now"
+
+
+TRANSITIONS: dict[State, dict[Signal, State]] = {
+    State.QUIET: {Signal.VOICE: State.STARTING},
+    State.STARTING: {
+        Signal.NO_VOICE: State.QUIET,
+        Signal.ENOUGH_SPEECH: State.SPEAKING,
+        Signal.FLUSH: State.QUIET,
+    },
+    State.SPEAKING: {
+        Signal.NO_VOICE: State.STOPPING,
+        Signal.TOO_LONG: State.SPEAKING,  # Cut: one turn ends and the next begins at the same sample.
+        Signal.FLUSH: State.QUIET,
+    },
+    State.STOPPING: {
+        Signal.VOICE: State.SPEAKING,
+        Signal.ENOUGH_SILENCE: State.QUIET,
+        Signal.TOO_LONG: State.QUIET,  # There is no better pause than the present one.
+        Signal.FLUSH: State.QUIET,
+    },
+}
+"""All there is about transitions: a signal that a state does not name changes nothing."""
+
+
+class Endpointer:
+    """The rules for one session.
+
+    Args:
+        parameters: What the session chose.
+    """
+
+    def __init__(self, parameters: EndpointingParameters) -> None:
+        self._state = State.QUIET
+        self._position = 0  # End of the last frame.
+        self._sound = SoundTrace(ONSET_REACH + FRAME_SAMPLES + samples_from_ms(MAX_MIN_SPEECH_MS))
+        self._earliest_start = 0  # No turn starts before: the end of the last one, or audio no longer kept.
+        # Of the turn that is starting or open.
+        self._voice_start = 0
+        self._onset = 0
+        self._start = 0
+        self._pause: tuple[float, float, int] | None = None  # Best place for a cut so far: badness, then the sample.
+        # While stopping.
+        self._voice_end = 0
+        self._end = 0
+
+        self._next_parameters = parameters
+        self._apply_parameters()
+
+    @property
+    def parameters(self) -> EndpointingParameters:
+        """What the session chose; a change while a turn is open applies from the next turn on."""
+        return self._next_parameters
+
+    @parameters.setter
+    def parameters(self, parameters: EndpointingParameters) -> None:
+        self._next_parameters = parameters
+        if self._state is State.QUIET:
+            self._earliest_start = max(self._earliest_start, self.keep_from)
+            self._apply_parameters()
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def silence_samples(self) -> int:
+        """How long the open turn has been without sound, in samples; 0 while it sounds or none is open."""
+        return self._position - self._end if self._state is State.STOPPING else 0
+
+    @property
+    def keep_from(self) -> int:
+        """The earliest sample that a turn to come may still need."""
+        match self._state:
+            case State.QUIET:
+                return max(self._earliest_start, self._position - self._lookback)
+            case State.STARTING:
+                return max(self._earliest_start, self._voice_start - self._lookback)
+            case State.SPEAKING:
+                keep_from = self._position - END_REACH_BACK
+            case State.STOPPING:
+                keep_from = max(self._end, self._position - self._lookback)
+        return keep_from if self._pause is None else min(keep_from, self._pause[2])
+
+    def advance(self, probability: float, energies: Sequence[float]) -> list[Boundary]:
+        """Take the next frame.
+
+        Args:
+            probability: That somebody speaks in it.
+            energies: Mean squares of its `FRAME_SAMPLES / BLOCK_SAMPLES` blocks.
+
+        Returns:
+            The boundaries that are certain now, in order. A stop directly followed by a start is a cut.
+        """
+        before = self._state
+        frame_start = self._position
+        self._position += FRAME_SAMPLES
+        self._sound.hear(energies)
+        if probability >= self._enter:
+            self._signal(Signal.VOICE)
+        elif probability < self._leave:
+            self._signal(Signal.NO_VOICE)
+
+        match self._state:
+            case State.STARTING:
+                if before is State.QUIET:
+                    self._voice_start = frame_start
+                if self._position - self._voice_start >= self._min_speech:
+                    self._signal(Signal.ENOUGH_SPEECH)
+                    return [self._open()]
+            case State.SPEAKING:
+                self._watch_pauses(probability, energies)
+                if self._position - self._start >= self._max_utterance:
+                    self._signal(Signal.TOO_LONG)
+                    return self._cut()
+            case State.STOPPING:
+                self._watch_pauses(probability, energies)
+                if before is State.SPEAKING:
+                    self._voice_end = frame_start
+                    self._end = max(self._sound.end(frame_start), min(self._onset + FRAME_SAMPLES, frame_start))
+                self._end = self._sound.follow(self._end, self._voice_end)
+                if self._position - self._end >= self._silence:
+                    self._signal(Signal.ENOUGH_SILENCE)
+                    return [self._close(self._end)]
+                if self._position - self._start >= self._max_utterance:
+                    self._signal(Signal.TOO_LONG)
+                    return [self._close(self._end)]
+        return []
+
+    def flush(self, position: int) -> list[Boundary]:
+        """End an open turn now: where its sound ended, or at `position` if it still sounds.
+
+        A turn that was only starting is dropped: it has less speech than `min_speech_ms`. The rules go on afterwards.
+
+        Args:
+            position: Samples received so far, up to a frame more than `advance` has seen.
+        """
+        before = self._state
+        self._signal(Signal.FLUSH)
+        match before:
+            case State.SPEAKING:
+                return [self._close(position)]
+            case State.STOPPING:
+                return [self._close(self._end)]
+        return []
+
+    # Private.
+
+    def _signal(self, signal: Signal) -> None:
+        self._state = TRANSITIONS[self._state].get(signal, self._state)
+
+    def _open(self) -> SpeechStarted:
+        onset = self._sound.onset(self._voice_start)
+        self._start = max(self._earliest_start, onset - self._prefix_padding)
+        self._onset = max(onset, self._start)
+        self._pause = None
+        return SpeechStarted(self._start)
+
+    def _close(self, end: int) -> SpeechStopped:
+        self._earliest_start = max(end, self._position - self._lookback)
+        self._pause = None
+        self._apply_parameters()
+        return SpeechStopped(end)
+
+    def _cut(self) -> list[Boundary]:
+        assert self._pause is not None
+        cut = self._pause[2]
+        self._start = self._onset = cut
+        self._pause = None
+        self._apply_parameters()
+        return [SpeechStopped(cut), SpeechStarted(cut)]
+
+    def _watch_pauses(self, probability: float, energies: Sequence[float]) -> None:
+        """Remember the best place for a cut: where speech is least likely, and there the quietest block."""
+        frame_start = self._position - FRAME_SAMPLES
+        if frame_start < self._start + self._max_utterance - min(_CUT_WINDOW, self._max_utterance // 2):
+            return
+        quietest = min(energies)
+        # In tenths: the model's smaller differences say less about a pause than the energy does.
+        badness = (round(probability, 1), quietest)
+        if self._pause is None or badness < self._pause[:2]:
+            block = list(energies).index(quietest)
+            self._pause = (*badness, frame_start + block * BLOCK_SAMPLES + BLOCK_SAMPLES // 2)
+
+    def _apply_parameters(self) -> None:
+        """Derive what the rules use, in samples."""
+        parameters = self._next_parameters
+        self._enter = parameters.threshold
+        self._leave = max(parameters.threshold - 0.15, parameters.threshold / 3)
+        self._silence = samples_from_ms(parameters.silence_ms)
+        self._prefix_padding = samples_from_ms(parameters.prefix_padding_ms)
+        self._min_speech = round(samples_from_ms(parameters.min_speech_ms) / FRAME_SAMPLES) * FRAME_SAMPLES
+        self._max_utterance = samples_from_ms(parameters.max_utterance_ms)
+        self._lookback = self._prefix_padding + ONSET_REACH

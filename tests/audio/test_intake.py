@@ -1,0 +1,72 @@
+import io
+import wave
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qwen3_asr_realtime.audio.errors import AudioError
+from qwen3_asr_realtime.audio.intake import AudioIntake
+from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+
+PCM = np.random.default_rng(2).integers(-20000, 20000, 4000).astype("<i2").tobytes()
+CASES = [(audio_format, rate, header) for audio_format in AudioIntake.formats for rate in (8000, 16000, 44100)
+         for header in (False, True)]  # fmt: skip
+
+
+def wav(pcm: bytes, rate: int) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", "not compressed"))
+        file.writeframes(pcm)
+    return buffer.getvalue()
+
+
+def run(intake: AudioIntake, data: bytes, sizes: list[int]) -> Samples:
+    """One stream: chunks of `sizes` bytes, the rest in one, flush."""
+    output = []
+    for size in [*sizes, len(data)]:
+        output.append(intake.push(data[:size]))
+        data = data[size:]
+    return np.concatenate([*output, intake.flush()])
+
+
+@pytest.mark.parametrize(("audio_format", "rate", "header"), CASES)
+@settings(deadline=None)
+@given(sizes=st.lists(st.integers(0, 700), max_size=30))
+def test_any_chunking_gives_the_same_samples(audio_format: str, rate: int, header: bool, sizes: list[int]) -> None:
+    data = wav(PCM, rate) if header else PCM
+    samples = run(AudioIntake(audio_format, rate), data, sizes)
+    assert samples.dtype == np.float32
+    assert len(samples) == round(4000 * SAMPLE_RATE / rate)
+    assert np.array_equal(samples, run(AudioIntake("pcm", rate), PCM, []))
+
+
+def test_every_stream_may_bring_a_header() -> None:
+    intake = AudioIntake("pcm", 8000)
+    first, second = (run(intake, wav(PCM, 8000), [320] * 10) for _ in range(2))
+    assert len(first) == 8000
+    assert np.array_equal(first, second)
+
+
+def test_refused_header_is_reported_once_and_ends_with_the_stream() -> None:
+    intake = AudioIntake("wav", 16000)
+    with pytest.raises(AudioError, match="44100 Hz, the session is set to 16000 Hz"):
+        intake.push(wav(PCM, 44100))
+    assert intake.push(PCM).size == 0
+    assert intake.flush().size == 0
+    assert len(run(intake, PCM, [])) == 4000
+
+
+@pytest.mark.parametrize("audio_format", ["opus", "pcm16", ""])
+def test_unknown_formats_are_refused(audio_format: str) -> None:
+    with pytest.raises(AudioError, match="Supported values are: 'pcm', 'wav'") as caught:
+        AudioIntake(audio_format, 16000)
+    assert caught.value.field == "input_audio_format"
+
+
+def test_rates_out_of_range_are_refused() -> None:
+    with pytest.raises(AudioError) as caught:
+        AudioIntake("pcm", 96000)
+    assert caught.value.field == "sample_rate"
