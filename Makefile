@@ -6,6 +6,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := $(or $(UV_PROJECT_ENVIRONMENT),.venv)/bin
 # Adds what is missing and leaves the rest: starting the server does not remove the tools of the tests or an engine.
 ADD := $(UV) sync --inexact
+AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-all lock \
@@ -29,9 +30,9 @@ start: $(UV) ## Install what is missing, run the server until Ctrl-C or SIGTERM
 	$(ADD)
 	exec $(BIN)/python main.py
 
-demo: $(UV) ## Play a recording through a private server and show the text
+demo: $(UV) ## Play a recording (AUDIO=file) through a private server and show the text
 	$(ADD)
-	$(BIN)/qwen3-asr-realtime demo
+	$(BIN)/qwen3-asr-realtime demo $(AUDIO)
 
 # --- dependencies ---
 

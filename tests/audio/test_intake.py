@@ -50,6 +50,11 @@ def test_every_stream_may_bring_a_header() -> None:
     assert np.array_equal(first, second)
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_stream_shorter_than_a_header_loses_nothing(rate: int) -> None:
+    assert len(run(AudioIntake("pcm", rate), b"RIFF", [])) == 2 * SAMPLE_RATE // rate
+
+
 def test_refused_header_is_reported_once_and_ends_with_the_stream() -> None:
     intake = AudioIntake("wav", 16000)
     with pytest.raises(AudioError, match="44100 Hz, the session is set to 16000 Hz"):

@@ -138,6 +138,12 @@ def test_live_display_draws_the_preview_and_leaves_the_finals():
     assert output.count("\x1b[?25h") == output.count("\x1b[?25l") == 1  # the cursor is back
 
 
+def test_a_long_final_is_left_to_the_terminal_to_wrap():
+    console = terminal_console(width=30)
+    display = choose_display(console, json_output=False, many_files=False)
+    assert "[00:01.24 – 00:04.18] " + "浦东机场" * 10 in shown(display, console, final("浦东机场" * 10))
+
+
 def test_short_audio_gets_no_progress_bar():
     console = terminal_console()
     display = choose_display(console, json_output=False, many_files=False)

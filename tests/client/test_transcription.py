@@ -243,19 +243,112 @@ async def test_session_finished_too_early(scripted_server):
     assert "before all audio was sent" in failure
 
 
-async def test_a_server_without_a_sign_of_life(scripted_server):
-    async def script(peer):
-        await peer.set_up()
-        await peer.until("session.finish")
-        for _ in range(5):  # signs of life, together longer than the bound
-            await asyncio.sleep(0.02)
-            await peer.send(TEXT, item_id="a", text="", stash="um", language="en")
-        await peer.until_closed()
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop without sockets, whose clock moves only from one timer to the next."""
 
-    async with scripted_server(script) as server:
-        events, failure = await transcribe(server.url, TranscribeOptions(speed=math.inf, stall_timeout_s=0.06))
-    assert len(events) == 5
-    assert "no sign of life" in failure
+    now_s = 0.0
+
+    def time(self):
+        return self.now_s
+
+    def _run_once(self):
+        if not self._ready and self._scheduled:
+            self.now_s = max(self.now_s, self._scheduled[0].when())
+        super()._run_once()
+
+
+class StubClient:
+    """A connection without a socket: yields what a generator makes of it, and takes everything unless told not to."""
+
+    def __init__(self, events, accept=lambda event_type: None):
+        self._events = events
+        self._accept = accept
+
+    def __aiter__(self):
+        return self._events
+
+    async def send(self, event_type, **_):
+        self._accept(event_type)
+
+
+def transcribe_in_virtual_time(client, options, duration_s):
+    async def main():
+        now = asyncio.get_running_loop().time
+        samples = np.zeros(int(16_000 * duration_s), np.float32)
+        events = []
+        failure = None
+        async with Transcription(client, samples, options, now=now) as transcription:
+            try:
+                async for event in transcription:
+                    events.append(event)  # noqa: PERF401 - a comprehension would lose them when the error comes
+            except ClientError as error:
+                failure = str(error)
+        return events, failure, now()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main())
+
+
+@pytest.mark.parametrize(("pause_s", "expected"), [(59, None), (61, "no sign of life from the server for 60 s")])
+def test_the_time_between_events_is_bounded_not_the_whole(pause_s, expected):
+    async def events():
+        yield {"type": "session.created"}
+        yield {"type": "session.updated"}
+        for _ in range(10):
+            await asyncio.sleep(pause_s)
+            yield {"type": TEXT, "stash": "um"}
+        yield {"type": "session.finished"}
+
+    _, failure, took_s = transcribe_in_virtual_time(StubClient(events()), FAST, duration_s=1)
+    assert failure == expected
+    assert took_s == pytest.approx(60 if expected else 590)
+
+
+def test_an_event_in_the_moment_of_the_time_out_comes_too_late():
+    async def events():
+        yield {"type": "session.created"}
+        yield {"type": "session.updated"}
+        loop = asyncio.get_running_loop()
+        moment = loop.create_future()
+        loop.call_at(60 - 1e-10, moment.set_result, None)
+        await moment
+        yield {"type": TEXT, "stash": "um"}
+        await loop.create_future()
+
+    _, failure, _ = transcribe_in_virtual_time(StubClient(events()), FAST, duration_s=1)
+    assert failure == "no sign of life from the server for 60 s"
+
+
+def test_a_server_may_be_silent_while_it_takes_audio():
+    finished = asyncio.Event()
+
+    async def events():
+        yield {"type": "session.created"}
+        yield {"type": "session.updated"}
+        await finished.wait()
+        yield {"type": "session.finished"}
+
+    client = StubClient(events(), accept=lambda event_type: event_type == "session.finish" and finished.set())
+    _, failure, took_s = transcribe_in_virtual_time(client, TranscribeOptions(), duration_s=180)
+    assert failure is None
+    assert took_s == pytest.approx(180)
+
+
+def test_a_failed_send_does_not_hide_what_the_server_still_said():
+    def accept(event_type):
+        if event_type == "input_audio_buffer.append":
+            raise ClientError("broken pipe")
+
+    async def events():
+        yield {"type": "session.created"}
+        yield {"type": "session.updated"}
+        await asyncio.sleep(1)
+        yield {"type": "error", "error": {"message": "Too many sessions."}}
+        raise ClientError("closed with 1013")
+
+    (error,), failure, _ = transcribe_in_virtual_time(StubClient(events(), accept), FAST, duration_s=1)
+    assert error.message == "Too many sessions."
+    assert failure == "closed with 1013"
 
 
 async def test_a_slow_reader_of_events_holds_up_nothing(scripted_server):

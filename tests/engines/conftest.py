@@ -36,8 +36,8 @@ def english_clips() -> dict[str, Clip]:
 
 @pytest.fixture(scope="session")
 def clip(english_clips) -> Clip:
-    """Seven seconds of clear reading."""
-    return english_clips["libri_0870.wav"]
+    """Three seconds of clear reading."""
+    return english_clips["libri_0930.wav"]
 
 
 @pytest.fixture(scope="session")

@@ -70,14 +70,12 @@ async def test_the_real_model_from_start_to_stop(clip):
     hypothesis = await refresh(engine, clip.audio)
     await engine.stop()
 
-    assert hypothesis.text.startswith("And Mr. John Dashwood")
-    assert hypothesis.language == "en"
-    assert not hypothesis.truncated
+    assert hypothesis == Hypothesis("He might even have been made amiable himself.", language="en")
     assert not decoding_threads()
 
 
 async def test_concurrent_refreshes_hear_what_serial_ones_do(engine, english_clips):
-    audios = [clip.audio for clip in english_clips.values()][:4]
+    audios = sorted((clip.audio for clip in english_clips.values()), key=len)[:4]
 
     serial = [await refresh(engine, audio) for audio in audios]
     concurrent = await asyncio.gather(*(refresh(engine, audio) for audio in audios))

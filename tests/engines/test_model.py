@@ -46,7 +46,7 @@ def test_word_error_rate_on_real_speech(model, english_clips):
 
 
 def test_text_has_case_and_punctuation(model, clip):
-    assert model.decode(clip.audio).text.startswith("And Mr. John Dashwood")
+    assert model.decode(clip.audio).text == "He might even have been made amiable himself."
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, MIN_SAMPLES - 1])
@@ -55,10 +55,14 @@ def test_audio_too_short_for_the_encoder_is_empty(model, n_samples):
 
 
 def test_the_shortest_audio_the_encoder_takes(model):
-    assert not model.decode(np.zeros(MIN_SAMPLES, np.float32)).truncated
+    assert model.decode(np.zeros(MIN_SAMPLES, np.float32)).token_ids
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_module, "MIN_SAMPLES", 0)
+        with pytest.raises(EngineError, match="onnxruntime failed"):
+            model.decode(np.zeros(MIN_SAMPLES - 1, np.float32))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_sound_fail_this_decode_only(model, clip, value):
     broken = clip.audio.copy()
     broken[1000] = value
@@ -116,13 +120,13 @@ def test_a_right_draft_saves_all_runs_but_one(model, clip):
 def test_a_partly_right_draft_is_continued(model, clip):
     whole = model.decode(clip.audio)
     half = len(whole.token_ids) // 2
-    draft = (*whole.token_ids[:half], 31_999, 31_998)
+    draft = (*whole.token_ids[:half], *whole.token_ids)
 
     assert model.decode(clip.audio, draft) == whole
     assert runs(model, clip.audio, draft) == 2 + len(whole.token_ids) - half
 
 
 def test_a_wrong_draft_steers_nothing(model, english_clips, clip):
-    other = model.decode(english_clips["jfk.wav"].audio)
+    other = model.decode(english_clips["libri_0880.wav"].audio)
 
     assert model.decode(clip.audio, other.token_ids).text == model.decode(clip.audio).text

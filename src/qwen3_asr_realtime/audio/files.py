@@ -31,10 +31,12 @@ def read_samples(path: str | PathLike[str], sample_rate: int = SAMPLE_RATE) -> S
     path = Path(path)
     try:
         pcm = _read_pcm16(path, sample_rate)
-    except (av.FFmpegError, ValueError) as error:  # ValueError: the track changes its rate or layout midway
-        raise AudioError(f"{path} cannot be decoded as audio: {error}") from error
+    except av.FFmpegError as error:
+        raise AudioError(f"{path} cannot be decoded as audio: {error.strerror}.") from error
+    except ValueError as error:  # the resampler was built for the first frame's rate and layout
+        raise AudioError(f"{path} cannot be decoded as audio: its rate or layout changes midway.") from error
     except OSError as error:
-        raise AudioError(f"{path} cannot be read: {error.strerror}") from error
+        raise AudioError(f"{path} cannot be read: {error.strerror}.") from error
     return samples_from_pcm16(pcm)
 
 
@@ -57,6 +59,5 @@ def _read_pcm16(path: Path, sample_rate: int) -> bytearray:
             raise AudioError(f"{path} has no audio track.")
         for frame in chain(container.decode(container.streams.audio[0]), [None]):
             for converted in resampler.resample(frame):
-                if converted is not None:  # with nothing to convert, the None at the end comes back
-                    pcm += converted.to_ndarray().tobytes()
+                pcm += converted.to_ndarray().tobytes()
     return pcm

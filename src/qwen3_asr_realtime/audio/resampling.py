@@ -19,8 +19,8 @@ The fixed-rate modes work in blocks of a fixed number of samples, which last lon
 `SAMPLE_RATE` (telephony) is converted in soxr's variable-rate mode, at a constant ratio: on average twice as prompt as
 HQ and never later than 30 ms, with the whole telephone band, for 47 instead of 9 us of CPU per 100 ms. Above
 `SAMPLE_RATE` the blocks are short and that mode takes up to 18 times the CPU, so HQ it is; LQ would save 10 ms and lose
-the consonants above 6 kHz. The mode is marked experimental and exists since soxr 1.1; changes of its ratio, the
-experimental part, are not used, and alignment and delay are under test.
+the consonants above 6 kHz. soxr has the mode since 1.1 and calls it experimental; here its ratio never changes, and
+alignment, length and delay are under test.
 """
 
 import numpy as np

@@ -34,7 +34,7 @@ class WavHeaderReader:
 
     Push until bytes come back; they and all later ones are audio. The size that the `data` chunk declares is ignored:
     whoever writes a stream cannot know it (0, 0x7FFFFFFF and 0xFFFFFFFF are all in use) and a wrong one would lose
-    speech. The price is that chunks after the audio of a file, if any, are heard as a few milliseconds of noise.
+    speech. The price is that chunks after the audio of a file, if any, are heard as noise, mostly a few milliseconds.
 
     Args:
         sample_rate: Rate the header must declare, in Hz.

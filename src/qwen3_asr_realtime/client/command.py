@@ -116,4 +116,4 @@ class _Run:
 
 
 def _complain(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(printable(line) + "\n")

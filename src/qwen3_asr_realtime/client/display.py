@@ -89,7 +89,7 @@ class PlainDisplay:
     @contextmanager
     def open(self, file: str, duration_s: float, log: SendLog) -> Iterator[None]:
         """Begin the lines of `file`."""
-        self._prefix = f"{file}: " if self._many_files else ""
+        self._prefix = f"{printable(file)}: " if self._many_files else ""
         yield
 
     def show(self, event: TranscriptEvent) -> None:
@@ -129,7 +129,8 @@ class LiveDisplay:
         """Keep a preview for the next redraw; print a final."""
         self._preview = event if isinstance(event, Preview) else None
         if isinstance(event, Final) and event.transcript:
-            self._console.print(Text(final_line(event)))
+            # The terminal wraps it: rich would break CJK text after the time stamp, its only blank.
+            self._console.print(Text(final_line(event)), soft_wrap=True)
 
 
 def final_line(final: Final) -> str:

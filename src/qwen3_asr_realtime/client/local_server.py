@@ -80,13 +80,13 @@ def local_server(
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
-        try:
-            _wait_until_healthy(process, port, start_timeout_s, log_file)
-            yield LocalServer(
-                url=f"ws://{_HOST}:{port}/api-ws/v1/realtime", http_url=f"http://{_HOST}:{port}", pid=process.pid
-            )
-        finally:
-            _stop(process)
+            try:
+                _wait_until_healthy(process, port, start_timeout_s, log_file)
+                yield LocalServer(
+                    url=f"ws://{_HOST}:{port}/api-ws/v1/realtime", http_url=f"http://{_HOST}:{port}", pid=process.pid
+                )
+            finally:
+                _stop(process)
 
 
 def _free_port() -> int:

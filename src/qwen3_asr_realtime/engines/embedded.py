@@ -14,8 +14,7 @@ from qwen3_asr_realtime.engines.moonshine.weights import locate_weights, verify_
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 MAX_SEGMENT_S = 15.0
-"""Longest segment. The cost per second of audio grows with its length (`benchmarks/engine_cost.py`), while 44 s of
-reading came out equally well in cuts of 12 and of 16 s (1.7 % word errors in both)."""
+"""Longest segment. Longer ones cost more per second of audio (`benchmarks/engine_cost.py`) and read no better."""
 
 
 class EmbeddedEngine:

@@ -9,6 +9,8 @@ themselves (`Hypothesis.stable_chars`) are taken at their word.
 
 import unicodedata
 from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import pairwise
 
 from qwen3_asr_realtime.engines.base import Hypothesis
 from qwen3_asr_realtime.text import is_unspaced, join_transcripts
@@ -36,24 +38,25 @@ def units(text: str) -> list[str]:
     A blank belongs to the word after it, a combining mark or modifier to the character before it, and closing
     punctuation of unspaced scripts to nothing: it is a unit of its own.
     """
-    pieces: list[str] = []
-    in_word = False  # the last piece is a word that more characters may join
-    for char in text:
-        if pieces and (unicodedata.combining(char) or char in _JOINERS or pieces[-1][-1] == _ZERO_WIDTH_JOINER):
-            pieces[-1] += char
-        elif char.isspace() or is_unspaced(char):
-            if pieces and pieces[-1].isspace():
-                pieces[-1] += char
-            else:
-                pieces.append(char)
-            in_word = False
-        elif in_word or (pieces and pieces[-1].isspace()):
-            pieces[-1] += char
-            in_word = True
-        else:
-            pieces.append(char)
-            in_word = True
-    return pieces
+    starts: list[int] = []
+    last = _Kind.NONE
+    for position, char in enumerate(text):
+        if position and (unicodedata.combining(char) or char in _JOINERS or text[position - 1] == _ZERO_WIDTH_JOINER):
+            continue
+        kind = _Kind.BLANK if char.isspace() else _Kind.CHARACTER if is_unspaced(char) else _Kind.WORD
+        if last is not _Kind.BLANK and (kind is not _Kind.WORD or last is not _Kind.WORD):
+            starts.append(position)
+        last = kind
+    return [text[start:end] for start, end in pairwise([*starts, len(text)])]
+
+
+class _Kind(Enum):
+    """What the last character can be followed by within one unit: BLANK by anything, WORD by more of the word."""
+
+    NONE = auto()
+    BLANK = auto()
+    WORD = auto()
+    CHARACTER = auto()
 
 
 _ZERO_WIDTH_JOINER = "\u200d"
@@ -96,11 +99,10 @@ class Confirmation:
 
         It is the final text itself unless that contradicts what is already confirmed.
         """
-        pieces = units(final.text)
-        confirmed = len(self._confirmed)
-        if pieces[:confirmed] != self._confirmed:
-            self.contradictions += 1
-        return self.text + "".join(pieces[confirmed:])
+        if final.text.startswith(self.text):
+            return final.text
+        self.contradictions += 1
+        return self.text + "".join(units(final.text)[len(self._confirmed) :])
 
 
 def _common_prefix_length(one: list[str], other: list[str]) -> int:

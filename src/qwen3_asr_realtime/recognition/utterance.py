@@ -109,7 +109,6 @@ class Utterance:
         if self._failure is not None:
             return
         self._voiced_until = voiced_until
-        self._backlog.add(len(samples))
         longest = int(self._engine.info.max_segment_s * SAMPLE_RATE)
         while len(samples):
             segment = self._segments[-1]
@@ -134,12 +133,11 @@ class Utterance:
     def _cut(self, segment: Segment) -> None:
         rest = self._close(segment, quietest_cut(segment.audio))
         self.start_segment(segment.start_sample + len(segment))
-        self._backlog.add(len(rest))
         self._segments[-1].append(rest)
 
     def _close(self, segment: Segment, length: int) -> Samples:
         rest = segment.close(length)
-        self._backlog.remove(len(rest))
+        self._backlog.add(len(segment))  # an open segment does not count: it waits for its speaker
         self._hurry()
         return rest
 
@@ -176,7 +174,8 @@ class Utterance:
             self._sink.completed(join_transcripts(final.text for final in texts), language)
         finally:
             for segment in self._segments:
-                self._backlog.remove(len(segment))
+                if segment.closed:
+                    self._backlog.remove(len(segment))
                 segment.release()
 
     async def _next_segment(self) -> Segment | None:

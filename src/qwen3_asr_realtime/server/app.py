@@ -5,34 +5,28 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
-from fastapi import FastAPI, Request, WebSocket
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, WebSocket
 
 from qwen3_asr_realtime import __version__
-from qwen3_asr_realtime.engines.base import Engine
 from qwen3_asr_realtime.server.realtime import serve_realtime
-from qwen3_asr_realtime.server.service import Service, running_service
-from qwen3_asr_realtime.settings import Settings
+from qwen3_asr_realtime.server.service import Service
 
 REALTIME_PATH = "/api-ws/v1/realtime"
 REALTIME_PATHS = (REALTIME_PATH, f"{REALTIME_PATH}/", "/v1/realtime", "/v1/realtime/")
 
 
-def create_app(settings: Settings, engine: Engine, on_started: Callable[[], None] = lambda: None) -> FastAPI:
+def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
     """Build the application.
 
     Args:
-        settings: The server's configuration.
-        engine: Not yet started; the application starts and stops it.
-        on_started: Called once everything runs and connections are about to be accepted.
+        service: What connections share, running.
+        on_started: Called when connections are about to be accepted.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_service(settings, engine) as service:
-            app.state.service = service
-            on_started()
-            yield
+        on_started()
+        yield
 
     app = FastAPI(
         title="Qwen3-ASR realtime server",
@@ -52,23 +46,20 @@ def create_app(settings: Settings, engine: Engine, on_started: Callable[[], None
         }
 
     @app.get("/health", summary="Whether process and engine work")
-    async def health(request: Request) -> JSONResponse:
-        service: Service = request.app.state.service
+    async def health() -> dict[str, Any]:
         info = service.recogniser.engine.info
-        return JSONResponse(
-            {
-                "status": "ok",
-                "version": __version__,
-                "engine": info.name,
-                "model": info.model,
-                "languages": "all" if info.languages is None else sorted(info.languages),
-                "sessions": len(service.connections),
-                "uptime_s": round(monotonic() - service.started_at_s, 1),
-            }
-        )
+        return {
+            "status": "ok",
+            "version": __version__,
+            "engine": info.name,
+            "model": info.model,
+            "languages": "all" if info.languages is None else sorted(info.languages),
+            "sessions": len(service.connections),
+            "uptime_s": round(monotonic() - service.started_at_s, 1),
+        }
 
     async def realtime(websocket: WebSocket) -> None:
-        await serve_realtime(websocket, websocket.app.state.service)
+        await serve_realtime(websocket, service)
 
     for path in REALTIME_PATHS:
         app.add_api_websocket_route(path, realtime)

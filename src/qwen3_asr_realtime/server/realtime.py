@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 import pybase64
 import structlog
 from fastapi import WebSocket, WebSocketDisconnect
-from starlette.websockets import WebSocketState
 
 from qwen3_asr_realtime.protocol.commands import Close
 from qwen3_asr_realtime.protocol.errors import ProtocolError
@@ -24,6 +24,12 @@ from qwen3_asr_realtime.vad.detector import SpeechDetector
 DEFAULT_MODEL = "qwen3-asr-flash-realtime"
 KNOWN_MODELS = frozenset([DEFAULT_MODEL, f"{DEFAULT_MODEL}-2025-10-27", f"{DEFAULT_MODEL}-2026-02-10"])
 SUBPROTOCOL = "realtime"
+
+LAST_WORDS_S = 2.0
+"""Longest time for a closing error or close frame to go out to a client that may have stopped reading."""
+
+CLIENT_GONE = (WebSocketDisconnect, RuntimeError, TimeoutError)
+"""What sending raises if the client has gone, the connection is closed (Starlette's RuntimeError), or nobody reads."""
 
 log = structlog.get_logger()
 
@@ -89,8 +95,8 @@ async def _run_session(websocket: WebSocket, service: Service, session_id: str, 
     except* ConnectionOver as over:
         log.info("session closed", reason=str(over.exceptions[0]))
     except* ClientNotReading:
+        # Not even a close frame would reach this client; uvicorn drops the connection when we return.
         log.warning("session closed", reason="client does not read", limit="MAX_UNSENT_EVENTS")
-        await _close(websocket, 1008, "events are not being read")
     except* Exception:
         log.exception("session failed")
         await _refuse(websocket, "server_error", "Internal server error.", code=1011)
@@ -142,17 +148,13 @@ async def _write(websocket: WebSocket, outbox: Outbox, grace_s: float) -> None:
 async def _refuse(websocket: WebSocket, reason: str, message: str, *, code: int) -> None:
     """Say why before closing: a bare close leaves SDK users with nothing but a time-out."""
     error = ErrorView(type="server_error", code=reason, message=message, param=None, event_id=None)
-    try:
-        await websocket.send_text(encode_server_event(ErrorEvent(event_id=random_id("event"), error=error)))
-    except (WebSocketDisconnect, RuntimeError):
-        return  # the client has gone, or the close is already sent
+    with suppress(*CLIENT_GONE):
+        async with asyncio.timeout(LAST_WORDS_S):
+            await websocket.send_text(encode_server_event(ErrorEvent(event_id=random_id("event"), error=error)))
     await _close(websocket, code, message)
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    if WebSocketState.DISCONNECTED in (websocket.client_state, websocket.application_state):
-        return
-    try:
-        await websocket.close(code, reason)
-    except (WebSocketDisconnect, RuntimeError):
-        return  # the client was faster
+    with suppress(*CLIENT_GONE):
+        async with asyncio.timeout(LAST_WORDS_S):
+            await websocket.close(code, reason)

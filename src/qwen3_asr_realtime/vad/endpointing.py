@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from qwen3_asr_realtime.samples import samples_from_ms
 from qwen3_asr_realtime.vad.frames import BLOCK_SAMPLES, FRAME_SAMPLES
-from qwen3_asr_realtime.vad.sound import END_REACH_BACK, ONSET_REACH, SoundTrace
+from qwen3_asr_realtime.vad.sound import END_REACH_BACK, END_REACH_FORWARD, ONSET_REACH, SoundTrace
 
-MAX_PREFIX_PADDING_MS = 2000
+MAX_PREFIX_PADDING_MS = 1000
 """Longest pre-roll. An idle session keeps this much audio for it: 64 kB per second."""
 
 MAX_MIN_SPEECH_MS = 1000
@@ -129,6 +129,15 @@ TRANSITIONS: dict[State, dict[Signal, State]] = {
 """All there is about transitions: a signal that a state does not name changes nothing."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Pause:
+    """A place for a cut; the better one is the smaller one."""
+
+    probability: float  # In tenths: smaller differences say less about a pause than the energy does.
+    energy: float
+    sample: int
+
+
 class Endpointer:
     """The rules for one session.
 
@@ -145,7 +154,7 @@ class Endpointer:
         self._voice_start = 0
         self._onset = 0
         self._start = 0
-        self._pause: tuple[float, float, int] | None = None  # Best place for a cut so far: badness, then the sample.
+        self._pause: _Pause | None = None  # The best place for a cut so far.
         # While stopping.
         self._voice_end = 0
         self._end = 0
@@ -161,7 +170,7 @@ class Endpointer:
     @parameters.setter
     def parameters(self, parameters: EndpointingParameters) -> None:
         self._next_parameters = parameters
-        if self._state is State.QUIET:
+        if self._state in {State.QUIET, State.STARTING}:
             self._earliest_start = max(self._earliest_start, self.keep_from)
             self._apply_parameters()
 
@@ -186,15 +195,15 @@ class Endpointer:
             case State.SPEAKING:
                 keep_from = self._position - END_REACH_BACK
             case State.STOPPING:
-                keep_from = max(self._end, self._position - self._lookback)
-        return keep_from if self._pause is None else min(keep_from, self._pause[2])
+                keep_from = max(self._voice_end - END_REACH_BACK, self._position - self._lookback)
+        return keep_from if self._pause is None else min(keep_from, self._pause.sample)
 
     def advance(self, probability: float, energies: Sequence[float]) -> list[Boundary]:
         """Take the next frame.
 
         Args:
             probability: That somebody speaks in it.
-            energies: Mean squares of its `FRAME_SAMPLES / BLOCK_SAMPLES` blocks.
+            energies: Of its `BLOCKS_PER_FRAME` blocks (`frames.block_energies`).
 
         Returns:
             The boundaries that are certain now, in order. A stop directly followed by a start is a cut.
@@ -217,15 +226,16 @@ class Endpointer:
                     return [self._open()]
             case State.SPEAKING:
                 self._watch_pauses(probability, energies)
-                if self._position - self._start >= self._max_utterance:
+                if self._pause is not None and self._position - self._start >= self._max_utterance:
                     self._signal(Signal.TOO_LONG)
-                    return self._cut()
+                    return self._cut(self._pause.sample)
             case State.STOPPING:
                 self._watch_pauses(probability, energies)
                 if before is State.SPEAKING:
                     self._voice_end = frame_start
-                    self._end = max(self._sound.end(frame_start), min(self._onset + FRAME_SAMPLES, frame_start))
-                self._end = self._sound.follow(self._end, self._voice_end)
+                if frame_start <= self._voice_end + END_REACH_FORWARD:
+                    earliest = min(self._onset + FRAME_SAMPLES, self._voice_end)
+                    self._end = max(self._sound.end(self._voice_end), earliest)
                 if self._position - self._end >= self._silence:
                     self._signal(Signal.ENOUGH_SILENCE)
                     return [self._close(self._end)]
@@ -269,13 +279,11 @@ class Endpointer:
         self._apply_parameters()
         return SpeechStopped(end)
 
-    def _cut(self) -> list[Boundary]:
-        assert self._pause is not None
-        cut = self._pause[2]
-        self._start = self._onset = cut
+    def _cut(self, sample: int) -> list[Boundary]:
+        self._start = self._onset = sample
         self._pause = None
         self._apply_parameters()
-        return [SpeechStopped(cut), SpeechStarted(cut)]
+        return [SpeechStopped(sample), SpeechStarted(sample)]
 
     def _watch_pauses(self, probability: float, energies: Sequence[float]) -> None:
         """Remember the best place for a cut: where speech is least likely, and there the quietest block."""
@@ -283,11 +291,10 @@ class Endpointer:
         if frame_start < self._start + self._max_utterance - min(_CUT_WINDOW, self._max_utterance // 2):
             return
         quietest = min(energies)
-        # In tenths: the model's smaller differences say less about a pause than the energy does.
-        badness = (round(probability, 1), quietest)
-        if self._pause is None or badness < self._pause[:2]:
-            block = list(energies).index(quietest)
-            self._pause = (*badness, frame_start + block * BLOCK_SAMPLES + BLOCK_SAMPLES // 2)
+        block_start = frame_start + energies.index(quietest) * BLOCK_SAMPLES
+        pause = _Pause(round(probability, 1), quietest, block_start + BLOCK_SAMPLES // 2)
+        if self._pause is None or pause < self._pause:
+            self._pause = pause
 
     def _apply_parameters(self) -> None:
         """Derive what the rules use, in samples."""

@@ -1,4 +1,4 @@
-"""Where sound begins and ends, seen from its energy.
+"""Where speech begins and ends, seen from its energy.
 
 The model says *whether* somebody speaks; the energy says *where* speech begins and ends, because the probability
 follows the sound late and misses weak consonants. Both walks below start where the probability crossed its threshold
@@ -12,20 +12,32 @@ from itertools import islice
 from qwen3_asr_realtime.samples import SAMPLE_RATE, samples_from_ms
 from qwen3_asr_realtime.vad.frames import BLOCK_SAMPLES, BLOCKS_PER_FRAME, FRAME_SAMPLES
 
-# What counts as sound.
-_BACKGROUND_RATIO = 10.0  # 10 dB above the background.
-_LOUDEST_RATIO = 10**-4.5  # Never what is 45 dB below the loudest block of the turn, however quiet the room.
-# The background is the quietest 128 ms of the last second; a pause that ends a turn is longer.
+_BACKGROUND_RATIO = 10.0
+"""A block is sound if it is 10 dB louder than the background. Measured at 20 dB SNR: with 7 dB, rumble delays the end
+of speech by up to 0.5 s; with 13 dB, white noise hides the last 54 ms of words in the median instead of 18 ms."""
+
+_LOUDEST_RATIO = 10**-4.5
+"""Nothing that is 45 dB quieter than the loudest block of the turn is sound, however quiet the room."""
+
 _BACKGROUND_FRAMES = SAMPLE_RATE // FRAME_SAMPLES
-_MEAN_FRAMES = 4
+"""The background is the quietest frame of the last second. One frame is enough: the closures of stop consonants show it
+even while somebody speaks, and in a recording that begins with speech there is nothing else to go by."""
 
-# A silence inside a word: the closure of a stop consonant ("s-pace", "tha-t") lasts up to so long.
 _GAP = samples_from_ms(100)
+"""Longest silence inside a word, at the closure of a stop consonant ("s-pace", "tha-t")."""
 
-# How far energy may move a boundary from where the probability crossed its threshold.
-ONSET_REACH = samples_from_ms(500)
+ONSET_REACH = samples_from_ms(600)
+"""How far before the voice the sound of a turn may begin: a breath, a sibilant that the model does not take for speech,
+the noise that a gate lets through before the first word."""
+
 END_REACH_BACK = samples_from_ms(150)
-END_REACH_FORWARD = samples_from_ms(400)
+"""How far before the fall of the probability the sound may have ended (measured: 56 ms in the median, 98 ms at the 95th
+percentile)."""
+
+END_REACH_FORWARD = samples_from_ms(640)
+"""How far after the fall of the probability the sound of a turn may end. Sound that lasts longer is background: a noise
+that has set in since the turn began. It is not waited for, so a noise delays a decision only if silence_ms is shorter
+than this, and only once."""
 
 
 class SoundTrace:
@@ -38,19 +50,16 @@ class SoundTrace:
     def __init__(self, memory_samples: int) -> None:
         self._position = 0
         self._blocks: deque[float] = deque(maxlen=memory_samples // BLOCK_SAMPLES)
-        self._frames: deque[float] = deque(maxlen=_MEAN_FRAMES)
-        self._means: deque[float] = deque(maxlen=_BACKGROUND_FRAMES)
+        self._frames: deque[float] = deque(maxlen=_BACKGROUND_FRAMES)
         # Of the open turn: the background before it, and its loudest block.
         self._background_before = float("inf")
         self._loudest = 0.0
 
     def hear(self, energies: Sequence[float]) -> None:
-        """Take the energies (mean squares) of one frame's blocks."""
+        """Take the energies of the next frame's blocks."""
         self._position += FRAME_SAMPLES
         self._blocks.extend(energies)
-        self._frames.append(sum(energies))
-        if len(self._frames) == _MEAN_FRAMES:
-            self._means.append(sum(self._frames) / (_MEAN_FRAMES * len(energies)))
+        self._frames.append(sum(energies) / BLOCKS_PER_FRAME)
         self._loudest = max(self._loudest, *energies)
 
     def onset(self, voice_start: int) -> int:
@@ -60,7 +69,7 @@ class SoundTrace:
         """
         heard_since = (self._position - voice_start) // BLOCK_SAMPLES
         self._loudest = max(islice(reversed(self._blocks), heard_since))
-        self._background_before = self._background()
+        self._background_before = min(self._frames)
         level = self._level()
 
         voice_end = voice_start + FRAME_SAMPLES
@@ -75,32 +84,27 @@ class SoundTrace:
         return onset if onset < voice_end else voice_start
 
     def end(self, voice_end: int) -> int:
-        """The sample at which the sound had ended when the model heard no more speech, from `voice_end` on."""
-        level = self._level()
-        sample = voice_end
-        for energy in islice(reversed(self._blocks), (self._position - voice_end) // BLOCK_SAMPLES, None):
-            if energy > level or sample - BLOCK_SAMPLES < voice_end - END_REACH_BACK:
-                break
-            sample -= BLOCK_SAMPLES
-        return sample
+        """The sample at which the sound ends or has ended whose voice ended at `voice_end`.
 
-    def follow(self, end: int, voice_end: int) -> int:
-        """`end`, moved on as far as the sound goes on in the last frame.
-
-        Weak last consonants and breath belong to the turn, up to 400 ms after the voice.
+        To be asked again with every frame up to `END_REACH_FORWARD` after `voice_end`; then it is final.
         """
+        end = self._end(voice_end, self._position)
+        if end <= voice_end + END_REACH_FORWARD:
+            return end
+        self._background_before = float("inf")
+        return self._end(voice_end, voice_end)
+
+    def _end(self, voice_end: int, until: int) -> int:
         level = self._level()
-        sample = self._position - FRAME_SAMPLES
-        for energy in islice(self._blocks, len(self._blocks) - BLOCKS_PER_FRAME, None):
-            if energy > level and sample - end <= _GAP and sample + BLOCK_SAMPLES <= voice_end + END_REACH_FORWARD:
+        oldest = self._position - len(self._blocks) * BLOCK_SAMPLES
+        end = sample = max(voice_end - END_REACH_BACK // BLOCK_SAMPLES * BLOCK_SAMPLES, oldest)
+        for energy in islice(self._blocks, (sample - oldest) // BLOCK_SAMPLES, (until - oldest) // BLOCK_SAMPLES):
+            if energy > level and (sample < voice_end or sample - end <= _GAP):
                 end = sample + BLOCK_SAMPLES
             sample += BLOCK_SAMPLES
         return end
 
-    def _background(self) -> float:
-        return min(self._means, default=float("inf"))
-
     def _level(self) -> float:
         """The energy above which a block is sound."""
-        background = min(self._background_before, self._background())
+        background = min(self._background_before, *self._frames)
         return max(background * _BACKGROUND_RATIO, self._loudest * _LOUDEST_RATIO)

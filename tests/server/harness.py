@@ -1,0 +1,103 @@
+"""A real server on a real socket, in this process, with an engine without a model."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from qwen3_asr_realtime.engines.scripted import ScriptedEngine
+from qwen3_asr_realtime.server.serve import bound_socket, http_server
+from qwen3_asr_realtime.server.service import Service, running_service
+from qwen3_asr_realtime.settings import Settings
+
+REALTIME = "/api-ws/v1/realtime"
+
+Event = dict[str, Any]
+
+
+class Client:
+    """A hand-written client: what it sends is what the test says, byte for byte."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def send(self, type_: str, **fields: object) -> None:
+        await self.socket.send(json.dumps({"type": type_, **fields}))
+
+    async def append(self, pcm: bytes) -> None:
+        await self.send("input_audio_buffer.append", audio=base64.b64encode(pcm).decode())
+
+    async def receive(self) -> Event:
+        async with asyncio.timeout(10):
+            event: Event = json.loads(await self.socket.recv())
+        return event
+
+    async def until(self, type_: str) -> list[Event]:
+        """Events up to and including the first of a type."""
+        events = [await self.receive()]
+        while events[-1]["type"] != type_:
+            events.append(await self.receive())
+        return events
+
+    async def finish(self) -> list[Event]:
+        await self.send("session.finish")
+        return await self.until("session.finished")
+
+    async def closed(self) -> tuple[int, str]:
+        """Code and reason of the server's close, once it comes."""
+        async with asyncio.timeout(10):
+            await self.socket.wait_closed()
+        return self.socket.close_code or 0, self.socket.close_reason or ""
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, port: int, service: Service, engine: ScriptedEngine) -> None:
+        self.port = port
+        self.service = service
+        self.engine = engine
+
+    @asynccontextmanager
+    async def connect(self, path: str = REALTIME, **options: Any) -> AsyncIterator[Client]:
+        async with connect(f"ws://127.0.0.1:{self.port}{path}", max_size=None, **options) as socket:
+            yield Client(socket)
+
+    @asynccontextmanager
+    async def session(self, path: str = REALTIME, **configuration: Any) -> AsyncIterator[Client]:
+        """A connection past its greeting, configured if there is something to configure."""
+        async with self.connect(path) as client:
+            assert (await client.receive())["type"] == "session.created"
+            if configuration:
+                await client.send("session.update", session=configuration)
+                assert (await client.receive())["type"] == "session.updated"
+            yield client
+
+
+@asynccontextmanager
+async def running_server(engine: ScriptedEngine | None = None, **settings: Any) -> AsyncIterator[Server]:
+    """A server on a free port, with the settings given and the defaults of the rest."""
+    engine = engine or ScriptedEngine()
+    values = Settings(_env_file=None, server_host="127.0.0.1", server_port=0, **settings)
+    async with running_service(values, engine) as service:
+        with bound_socket(values) as listener:
+            started = asyncio.Event()
+            server = http_server(service, listener, started.set)
+            task = asyncio.create_task(server.serve(sockets=[listener]))
+            await started.wait()
+            try:
+                yield Server(listener.getsockname()[1], service, engine)
+            finally:
+                server.should_exit = True
+                await task
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something that other tasks bring about is so."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.01)
