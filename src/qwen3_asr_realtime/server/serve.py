@@ -37,8 +37,8 @@ def serve(settings: Settings, engine: Engine) -> None:
     """
     configure_logs(settings)
     with bound_socket(settings) as listener:
-        uvicorn_loop = uvicorn.Config("").get_loop_factory()
-        with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
+        loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()  # uvloop, where there is one
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(_serve(settings, engine, listener))
 
 

@@ -91,6 +91,7 @@ class SpeechDetector:
         events: list[VoiceEvent] = []
         for boundary in self._endpointer.flush(self.position):
             if len(self._remainder):
+                self._remainder.setflags(write=False)
                 events.append(SpeechAudio(self._remainder, self._judged))
             self._delivered = None
             events.append(boundary)
@@ -99,15 +100,17 @@ class SpeechDetector:
     # Private.
 
     def _push_slice(self, samples: Samples, events: list[VoiceEvent]) -> None:
-        # One array in which every frame is preceded by its context: the model reads it in place.
-        stream = np.concatenate((self._state.context, self._remainder, samples))
-        stream.setflags(write=False)
-        whole = (len(stream) - CONTEXT_SAMPLES) // FRAME_SAMPLES * FRAME_SAMPLES
-        self._remainder = stream[CONTEXT_SAMPLES + whole :]
+        whole = (len(self._remainder) + len(samples)) // FRAME_SAMPLES * FRAME_SAMPLES
         if not whole:
+            self._remainder = np.concatenate((self._remainder, samples))
             return
-        self._state.context = stream[whole : whole + CONTEXT_SAMPLES]
-        frames = stream[CONTEXT_SAMPLES : CONTEXT_SAMPLES + whole]
+        taken = whole - len(self._remainder)
+        # One array in which every frame is preceded by its context: the model reads it in place.
+        stream = np.concatenate((self._state.context, self._remainder, samples[:taken]))
+        stream.setflags(write=False)
+        self._state.context = stream[-CONTEXT_SAMPLES:]
+        self._remainder = samples[taken:].copy()
+        frames = stream[CONTEXT_SAMPLES:]
         self._history.append(frames)
 
         for offset, energies in zip(range(0, whole, FRAME_SAMPLES), block_energies(frames), strict=True):

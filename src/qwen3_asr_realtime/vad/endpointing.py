@@ -15,12 +15,13 @@ from qwen3_asr_realtime.vad.frames import BLOCK_SAMPLES, FRAME_SAMPLES
 from qwen3_asr_realtime.vad.sound import END_REACH_BACK, END_REACH_FORWARD, ONSET_REACH, SoundTrace
 
 MAX_PREFIX_PADDING_MS = 1000
-"""Longest pre-roll. An idle session keeps this much audio for it: 64 kB per second."""
+"""Longest pre-roll. An idle session keeps so much audio and `ONSET_REACH`: 102 kB at this limit, 58 kB by default."""
 
 MAX_MIN_SPEECH_MS = 1000
 """Longest minimum speech; the start of a turn is known that much late."""
 
-_CUT_WINDOW = samples_from_ms(10_000)  # A turn that is too long is cut at the best pause of its last ten seconds.
+_CUT_WINDOW = samples_from_ms(10_000)
+"""A turn that is too long is cut at the best pause of so much of its end, or of its second half if that is shorter."""
 
 
 def probability_from_threshold(threshold: float) -> float:
@@ -247,7 +248,7 @@ class Endpointer:
     def flush(self, position: int) -> list[Boundary]:
         """End an open turn now: where its sound ended, or at `position` if it still sounds.
 
-        A turn that was only starting is dropped: it has less speech than `min_speech_ms`. The rules go on afterwards.
+        A turn that is only starting is dropped: had it `min_speech_ms` of speech, it would be open. The rules go on.
 
         Args:
             position: Samples received so far, up to a frame more than `advance` has seen.

@@ -20,11 +20,11 @@ def block_energies(samples: Samples) -> list[list[float]]:
         samples: float32 [n * 512].
 
     Returns:
-        For each frame, the variance of each of its four blocks. Not the mean square: the constant offset that cheap
-        sound cards add is not sound.
+        For each frame, the variance of each of its four blocks: the constant offset that cheap sound cards add is not
+        sound. The value of a block does not depend on the others, to the last bit.
     """
-    blocks = samples.reshape(-1, BLOCKS_PER_FRAME, BLOCK_SAMPLES)
-    squares = np.einsum("fbs,fbs->fb", blocks, blocks)
-    sums = blocks.sum(axis=2)
-    energies: list[list[float]] = (np.maximum(squares - sums * sums / BLOCK_SAMPLES, 0) / BLOCK_SAMPLES).tolist()
-    return energies
+    blocks = samples.reshape(-1, BLOCK_SAMPLES)
+    deviations = blocks - np.add.reduce(blocks, axis=1, keepdims=True) * np.float32(1 / BLOCK_SAMPLES)
+    energies = np.einsum("bs,bs->b", deviations, deviations) * np.float32(1 / BLOCK_SAMPLES)
+    values: list[list[float]] = energies.reshape(-1, BLOCKS_PER_FRAME).tolist()
+    return values

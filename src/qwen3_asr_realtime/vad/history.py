@@ -30,12 +30,12 @@ class History:
             self._begin += len(self._pieces.popleft())
 
     def read(self, begin: int, end: int) -> Samples:
-        """The samples from `begin` up to `end`.
+        """The samples from `begin` up to `end`, at least one.
 
         Raises:
-            IndexError: They are not all kept.
+            IndexError: They are not all kept, or none.
         """
-        if not self._begin <= begin <= end <= self._end:
+        if not self._begin <= begin < end <= self._end:
             raise IndexError(f"samples {begin} to {end} are not in the history, {self._begin} to {self._end}")
         wanted: list[Samples] = []
         last = self._end

@@ -1,10 +1,11 @@
 """Where speech begins and ends, seen from its energy.
 
 The model says *whether* somebody speaks; the energy says *where* speech begins and ends, because the probability
-follows the sound late and misses weak consonants. Both walks below start where the probability crossed its threshold
-and are bounded, so that energy alone never opens a turn nor holds one open.
+follows the sound late and misses weak consonants. Both searches start where the probability crossed its threshold and
+have a bounded reach, so that energy alone neither opens a turn nor holds one open.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
@@ -35,16 +36,16 @@ END_REACH_BACK = samples_from_ms(150)
 percentile)."""
 
 END_REACH_FORWARD = samples_from_ms(640)
-"""How far after the fall of the probability the sound of a turn may end. Sound that lasts longer is background: a noise
-that has set in since the turn began. It is not waited for, so a noise delays a decision only if silence_ms is shorter
-than this, and only once."""
+"""How far after the fall of the probability the sound of a turn may end: a weak last consonant, a breath, the noise
+that a gate lets through after the last word. Sound that lasts longer is no part of the turn but a background that has
+changed since the turn began; it delays the decision only where silence_ms is shorter than this."""
 
 
 class SoundTrace:
     """Energies of one session's recent blocks.
 
     Args:
-        memory_samples: How far back `onset` may look.
+        memory_samples: How far back `onset` and `end` may look.
     """
 
     def __init__(self, memory_samples: int) -> None:
@@ -52,7 +53,7 @@ class SoundTrace:
         self._blocks: deque[float] = deque(maxlen=memory_samples // BLOCK_SAMPLES)
         self._frames: deque[float] = deque(maxlen=_BACKGROUND_FRAMES)
         # Of the open turn: the background before it, and its loudest block.
-        self._background_before = float("inf")
+        self._background_before = math.inf
         self._loudest = 0.0
 
     def hear(self, energies: Sequence[float]) -> None:
@@ -74,8 +75,7 @@ class SoundTrace:
 
         voice_end = voice_start + FRAME_SAMPLES
         onset = sample = voice_end
-        blocks = islice(reversed(self._blocks), heard_since - BLOCKS_PER_FRAME, None)
-        for energy in blocks:
+        for energy in islice(reversed(self._blocks), heard_since - BLOCKS_PER_FRAME, None):
             sample -= BLOCK_SAMPLES
             if sample < voice_start - ONSET_REACH or onset - sample > _GAP + BLOCK_SAMPLES:
                 break
@@ -86,15 +86,16 @@ class SoundTrace:
     def end(self, voice_end: int) -> int:
         """The sample at which the sound ends or has ended whose voice ended at `voice_end`.
 
-        To be asked again with every frame up to `END_REACH_FORWARD` after `voice_end`; then it is final.
+        To be asked again with every frame up to `END_REACH_FORWARD` after `voice_end`; then the answer is final.
         """
-        end = self._end(voice_end, self._position)
+        end = self._last_sound(voice_end, self._position)
         if end <= voice_end + END_REACH_FORWARD:
             return end
-        self._background_before = float("inf")
-        return self._end(voice_end, voice_end)
+        self._background_before = math.inf
+        return self._last_sound(voice_end, voice_end)
 
-    def _end(self, voice_end: int, until: int) -> int:
+    def _last_sound(self, voice_end: int, until: int) -> int:
+        """The end of the last block of sound: anywhere before `voice_end`, after it only where sound goes on."""
         level = self._level()
         oldest = self._position - len(self._blocks) * BLOCK_SAMPLES
         end = sample = max(voice_end - END_REACH_BACK // BLOCK_SAMPLES * BLOCK_SAMPLES, oldest)

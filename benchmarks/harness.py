@@ -1,0 +1,102 @@
+"""What the benchmarks share: real speech with known transcripts, and sessions against a server of their own."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qwen3_asr_realtime.audio.files import read_samples
+from qwen3_asr_realtime.client.events import Final, Preview
+from qwen3_asr_realtime.client.local_server import LocalServer
+from qwen3_asr_realtime.client.realtime import RealtimeClient
+from qwen3_asr_realtime.client.transcription import SendLog, TranscribeOptions, Transcription
+from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+
+SPEECH = Path(__file__).parents[1] / "tests" / "speech"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording of one or more sentences and what is said in it."""
+
+    name: str
+    samples: Samples
+    transcript: str
+
+
+def english_clips() -> list[Clip]:
+    """The English recordings of `tests/speech`, in the order of their manifest."""
+    manifest = json.loads((SPEECH / "manifest.json").read_text())
+    return [
+        Clip(entry["file"], read_samples(SPEECH / entry["file"]), entry["transcript"])
+        for entry in manifest
+        if entry["language"] == "en"
+    ]
+
+
+def silence(seconds: float) -> Samples:
+    """Digital silence."""
+    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+
+
+class ServerFailure(Exception):
+    """The server answered with an error, or an item failed."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything one session said."""
+
+    previews: list[Preview]
+    finals: list[Final]
+    log: SendLog
+
+    @property
+    def text(self) -> str:
+        """All finals, joined."""
+        return " ".join(final.transcript for final in self.finals)
+
+    def delay_s(self, event: Final | Preview, audio_ms: float) -> float:
+        """From the moment the audio at `audio_ms` was sent to the event."""
+        sent_s = self.log.sent_at_s(audio_ms)
+        if sent_s is None:
+            raise ValueError(f"no audio was sent at {audio_ms} ms")
+        return event.received_s - sent_s
+
+
+async def transcribe(server: LocalServer, samples: Samples, options: TranscribeOptions) -> Result:
+    """Stream samples through one session and return what came back."""
+    result = Result([], [], SendLog())
+    async with (
+        RealtimeClient(server.url) as client,
+        Transcription(client, samples, options) as transcription,
+    ):
+        async for event in transcription:
+            if isinstance(event, Final):
+                result.finals.append(event)
+            elif isinstance(event, Preview):
+                result.previews.append(event)
+            else:
+                raise ServerFailure(str(event))
+        return Result(result.previews, result.finals, transcription.log)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table in Markdown."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print("\n".join(lines))
+
+
+def sounding_span(samples: Samples, below_peak_db: float = 35.0) -> tuple[int, int]:
+    """First and last sample of the 10 ms blocks that come within so many dB of the loudest one."""
+    block = SAMPLE_RATE // 100
+    energy = np.square(samples[: len(samples) // block * block]).reshape(-1, block).mean(axis=1)
+    loud = np.flatnonzero(energy >= energy.max() * 10 ** (-below_peak_db / 10))
+    return int(loud[0]) * block, (int(loud[-1]) + 1) * block

@@ -1,0 +1,61 @@
+"""Five minutes of speech without a pause in one session: does the cost grow, does the memory?
+
+    python benchmarks/long_speech.py [--minutes 5]
+
+All English clips, trimmed to their sound, are played over and over with nothing between, at real time. Printed for each
+minute: CPU seconds of the server per second of audio, and its resident memory at the end.
+
+Exits with 1 if the last minute costs more than 1.2 times the first, or memory grows by more than 20 MB after the first.
+"""
+
+import argparse
+import asyncio
+import sys
+
+import numpy as np
+import psutil
+
+from harness import english_clips, print_table, sounding_span, transcribe
+from qwen3_asr_realtime.client.local_server import local_server
+from qwen3_asr_realtime.client.transcription import TranscribeOptions
+from qwen3_asr_realtime.samples import SAMPLE_RATE
+
+MINUTE_S = 60.0
+GROWTH_LIMIT, MEMORY_LIMIT_MB = 1.2, 20.0
+
+
+async def main() -> bool:
+    parser = argparse.ArgumentParser(description="cost and memory of speech without a pause")
+    parser.add_argument("--minutes", type=int, default=5)
+    minutes = parser.parse_args().minutes
+    speech = np.concatenate([clip.samples[slice(*sounding_span(clip.samples))] for clip in english_clips()])
+    audio = np.resize(speech, int(minutes * MINUTE_S) * SAMPLE_RATE)
+    rows, cpu_per_s, memory_mb = [], [], []
+    with local_server() as server:
+        process = psutil.Process(server.pid)
+
+        def cpu_s() -> float:
+            times = process.cpu_times()
+            return float(times.user + times.system)
+
+        session = asyncio.create_task(transcribe(server, audio, TranscribeOptions()))
+        before_s = cpu_s()
+        for minute in range(1, minutes + 1):
+            await asyncio.sleep(MINUTE_S)
+            now_s = cpu_s()
+            cpu_per_s.append((now_s - before_s) / MINUTE_S)
+            memory_mb.append(process.memory_info().rss / 1e6)
+            before_s = now_s
+            rows.append([minute, f"{cpu_per_s[-1]:.3f}", f"{memory_mb[-1]:.0f} MB"])
+        result = await session
+    print_table(["minute", "CPU s per s of audio", "memory"], rows)
+    growth, memory_growth_mb = cpu_per_s[-1] / cpu_per_s[0], memory_mb[-1] - memory_mb[0]
+    print(
+        f"{len(result.finals)} items, {len(result.text.split())} words; the last minute costs {growth:.2f} times the "
+        f"first, memory grew by {memory_growth_mb:.1f} MB after it"
+    )
+    return growth <= GROWTH_LIMIT and memory_growth_mb <= MEMORY_LIMIT_MB
+
+
+if __name__ == "__main__":
+    sys.exit(0 if asyncio.run(main()) else 1)
