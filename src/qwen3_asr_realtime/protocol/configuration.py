@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from msgspec import UNSET
 
-from qwen3_asr_realtime.protocol.errors import ProtocolError, invalid_value
+from qwen3_asr_realtime.protocol.errors import ProtocolError, invalid_value, shown
 from qwen3_asr_realtime.protocol.events import CorpusView, SessionView, TranscriptionView, TurnDetectionView
 from qwen3_asr_realtime.protocol.languages import LANGUAGES, canonical_language
 
@@ -102,7 +102,7 @@ class Configuration:
             if "language" in transcription:
                 language = _language(transcription["language"], support)
             if "corpus" in transcription:
-                corpus_text = _corpus_text(transcription["corpus"])
+                corpus_text = _corpus_text(transcription["corpus"], corpus_text)
         return replace(
             self,
             audio_format=_audio_format(nested.get("type", flat_format), support, self.audio_format),
@@ -199,17 +199,17 @@ def _language(value: object, support: Support) -> str | None:
     if support.languages is not None and code not in support.languages:
         known = ", ".join(map(repr, sorted(support.languages)))
         raise ProtocolError(
-            f"Language {value!r} is not recognised by this server's engine ({support.engine}), which knows {known}. "
+            f"Language {shown(value)} is not recognised by this server's engine ({support.engine}), which knows {known}. "
             "Leave the language out for automatic detection, or run the server with an engine that knows it.",
             param=param,
         )
     return cast(str, value)
 
 
-def _corpus_text(value: object) -> str | None:
+def _corpus_text(value: object, current: str | None) -> str | None:
     if value is None:
         return None
-    text = _object(value, f"{_TRANSCRIPTION}.corpus").get("text")
+    text = _object(value, f"{_TRANSCRIPTION}.corpus").get("text", current)
     if text is not None and not isinstance(text, str):
         raise ProtocolError("'corpus.text' must be a string.", param=f"{_TRANSCRIPTION}.corpus.text")
     return text

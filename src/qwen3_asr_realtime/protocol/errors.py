@@ -1,5 +1,6 @@
 """What goes wrong on the wire, as values."""
 
+import reprlib
 from typing import Literal
 
 ErrorType = Literal["invalid_request_error", "server_error"]
@@ -27,4 +28,9 @@ class ProtocolError(Exception):
 
 def invalid_value(value: object, allowed: str, param: str) -> ProtocolError:
     """The error for a field outside its range, in the cloud's wording."""
-    return ProtocolError(f"Invalid value: {value!r}. Supported values are: {allowed}.", param=param)
+    return ProtocolError(f"Invalid value: {shown(value)}. Supported values are: {allowed}.", param=param)
+
+
+def shown(value: object) -> str:
+    """What the client sent, as Python writes it, but short: it may be 15 MiB long or nested a thousand deep."""
+    return reprlib.repr(value)

@@ -30,7 +30,7 @@ from qwen3_asr_realtime.protocol.commands import (
     StartSegment,
 )
 from qwen3_asr_realtime.protocol.configuration import Configuration, Support
-from qwen3_asr_realtime.protocol.errors import ErrorType, ProtocolError
+from qwen3_asr_realtime.protocol.errors import ErrorType, ProtocolError, shown
 from qwen3_asr_realtime.protocol.events import (
     AudioAppend,
     AudioClear,
@@ -248,7 +248,7 @@ class Session:
         return [FlushAudio()]
 
     def _on_unsupported(self, event: UnsupportedEvent) -> Outputs:
-        raise ProtocolError(f"Unknown or unsupported event type: {event.type!r}.", param="type")
+        raise ProtocolError(f"Unknown or unsupported event type: {shown(event.type)}.", param="type")
 
     # --- reports about audio and speech ------------------------------------------------------------------------------
 

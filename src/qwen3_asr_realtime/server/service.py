@@ -24,7 +24,7 @@ from qwen3_asr_realtime.vad.silero import SileroModel
 MANUAL_THRESHOLD = 0.35
 """Speech probability in Manual mode, where the client says that there is speech: leave out silence, lose no word."""
 
-MANUAL_PAUSE_MS = 800
+MANUAL_PAUSE_MS = 1500
 """Silence that is left out in Manual mode; shorter pauses are kept, for the engine to hear the rhythm of a sentence."""
 
 
