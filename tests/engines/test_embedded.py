@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -154,25 +153,6 @@ async def test_a_refresh_cancelled_while_queued_is_never_decoded(fake):
     await engine.stop()
 
     assert len(fake.drafts) == 1
-
-
-async def test_a_passed_deadline_ends_the_refresh_and_its_thread(fake):
-    engine = EmbeddedEngine(workers=1)
-    await engine.start()
-
-    with pytest.raises(EngineError, match="deadline"):
-        await refresh(engine, blocking, deadline_s=time.monotonic())
-    await engine.stop()
-
-    assert fake.cancelled == len(fake.drafts)
-
-
-async def test_a_deadline_ahead_does_no_harm(fake):
-    engine = EmbeddedEngine(workers=1)
-    await engine.start()
-
-    assert (await refresh(engine, NO_SAMPLES, deadline_s=time.monotonic() + PATIENCE_S)).text == "yes"
-    await engine.stop()
 
 
 async def test_stopping_ends_running_and_queued_refreshes_with_an_error(fake):

@@ -30,7 +30,7 @@ async def test_calls_are_recorded():
     await stream.refresh(audio(1), final=False)
     await stream.refresh(audio(2), final=True, priority=Priority.FINAL)
 
-    assert engine.calls == [
+    assert list(engine.calls) == [
         Call(16_000, False, Priority.PARTIAL, options),
         Call(32_000, True, Priority.FINAL, options),
     ]

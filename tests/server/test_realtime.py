@@ -287,7 +287,7 @@ class TestSection5Ordering:
             await client.append(bytes(2 * SAMPLE_RATE))
             events = await client.finish()
             assert transcripts(events) == [""]
-            assert server.engine.calls == []
+            assert not server.engine.calls
 
     async def test_a_failed_final_is_a_failed_item_and_the_session_goes_on(self, go_forward: bytes) -> None:
         engine = ScriptedEngine(lambda call: Reply(error="out of memory"))

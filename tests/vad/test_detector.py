@@ -180,6 +180,25 @@ def test_real_speech_gives_the_same_turns_in_chunks_of_any_size(model: SileroMod
             assert np.array_equal(turn.audio, whole.audio)
 
 
+@pytest.mark.parametrize("size", [100, 512, 700, 20_000])
+def test_the_model_sees_every_frame_with_the_samples_before_it(size: int):
+    windows = []
+
+    class Recorder(LoudnessModel):
+        def probabilities(self, window, state):
+            windows.append(window[0])
+            return super().probabilities(window, state)
+
+    detector = SpeechDetector(Recorder(), PLAIN)
+    audio = NOISE[:40_000]
+    for begin in range(0, len(audio), size):
+        detector.push(audio[begin : begin + size])
+    padded = np.concatenate((np.zeros(CONTEXT_SAMPLES, np.float32), audio))
+    for index, window in enumerate(windows):
+        assert np.array_equal(window, padded[index * FRAME_SAMPLES :][: CONTEXT_SAMPLES + FRAME_SAMPLES])
+    assert len(windows) == len(audio) // FRAME_SAMPLES
+
+
 def test_pushed_audio_may_be_overwritten_afterwards(model: SileroModel, clips: dict[str, Samples]):
     audio = np.concatenate((pause(1), clips["libri_0880.wav"]))
     detector = SpeechDetector(model, PLAIN)

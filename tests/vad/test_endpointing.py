@@ -161,6 +161,14 @@ def test_the_end_is_moved_back_150_ms_at_most():
     assert 0 <= samples_from_ms(150) - (at(50) - end) < BLOCK_SAMPLES
 
 
+def test_a_turn_without_sound_still_ends_after_its_start():
+    murmur = frames(3, 0.9, QUIET)
+    assert run(Endpointer(PLAIN), [*silence(10), *murmur, *silence(20)]) == [
+        SpeechStarted(at(10)),
+        SpeechStopped(at(11)),
+    ]
+
+
 def test_sound_after_the_voice_belongs_to_it_while_it_goes_on():
     breath = frames(10, 0.01, LOUD)
     plosive = [*silence(3), Frame(0.01, [LOUD, QUIET, QUIET, QUIET])]
@@ -208,6 +216,20 @@ def test_a_long_turn_is_cut_at_the_best_pause_of_its_end():
     assert endpointer.keep_from <= cut
     assert run(endpointer, speech(1)) == [SpeechStopped(cut), SpeechStarted(cut)]
     assert run(endpointer, [*speech(10), *silence(20)]) == [SpeechStopped(at(1010))]
+
+
+def test_a_cut_leaves_at_least_half_of_a_short_turn():
+    early_pause = [Frame(0.4, [QUIET] * 4)]
+    endpointer = Endpointer(replace(PLAIN, max_utterance_ms=6400))
+    _, stopped, _ = run(endpointer, [*speech(90), *early_pause, *speech(110)])
+    assert stopped.end_sample >= at(100)
+
+
+def test_a_turn_that_begins_with_a_cut_ends_after_it():
+    endpointer = Endpointer(replace(PLAIN, max_utterance_ms=3200))
+    *_, started = run(endpointer, frames(100, 0.9, QUIET))
+    (stopped,) = run(endpointer, silence(20))
+    assert started.start_sample < stopped.end_sample
 
 
 def test_a_long_turn_ends_in_the_silence_it_is_in():
@@ -274,6 +296,24 @@ def test_parameters_changed_while_quiet_apply_at_once_but_not_to_audio_that_is_g
     assert run(endpointer, speech(5)) == [SpeechStarted(kept)]
 
 
+def test_parameters_changed_while_starting_apply_at_once():
+    endpointer = Endpointer(replace(PLAIN, min_speech_ms=960))
+    run(endpointer, [*silence(10), *speech(5)])
+    endpointer.parameters = PLAIN
+    assert run(endpointer, speech(1)) == [SpeechStarted(at(10))]
+
+
+def test_more_pre_roll_does_not_reach_audio_that_was_given_up_in_a_long_silence():
+    endpointer = Endpointer(replace(PLAIN, silence_ms=3200))
+    run(endpointer, speech(10))
+    endpointer.parameters = replace(PLAIN, prefix_padding_ms=1000)
+    run(endpointer, silence(99))
+    kept = endpointer.keep_from
+    assert run(endpointer, silence(1)) == [SpeechStopped(at(10))]
+    (started,) = run(endpointer, speech(3))
+    assert started.start_sample >= kept
+
+
 # Whatever comes.
 
 some_frames = st.lists(
@@ -327,7 +367,8 @@ def test_turns_are_in_order_whole_and_bounded(
                     assert end_sample - start <= samples_from_ms(5000) + 2 * FRAME_SAMPLES
                     start, last_end = None, end_sample
         assert (start is not None) == (endpointer.state in {State.SPEAKING, State.STOPPING})
-        kept = max(kept, endpointer.keep_from)
+        assert kept <= endpointer.keep_from
+        kept = endpointer.keep_from
 
 
 def test_every_state_is_reached_and_left():

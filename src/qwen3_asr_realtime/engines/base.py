@@ -88,18 +88,17 @@ class SegmentStream(Protocol):
         final: bool,
         use_prefix: bool = True,
         priority: Priority = Priority.PARTIAL,
-        deadline_s: float | None = None,
     ) -> Hypothesis:
         """Recognise the segment's audio so far.
 
-        Idempotent: it may be repeated, or cancelled (which stops the work soon), and nothing is lost.
+        Idempotent: it may be repeated, or cancelled (which stops the work soon), and nothing is lost. How long it may
+        take is the caller's business, who cancels it then.
 
         Args:
             audio: All samples of the segment from its start, never a delta; not written to while the call runs.
             final: The segment is complete; take the most accurate path.
             use_prefix: Whether earlier hypotheses of this stream may steer this one.
             priority: Place in the order of work, for engines with a queue of their own.
-            deadline_s: `time.monotonic()` value after which the answer is of no use, if any.
 
         Raises:
             EngineError: This request failed.

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -70,11 +69,11 @@ class EmbeddedEngine:
         del options
         return EmbeddedStream(self)
 
-    async def decode(self, audio: Samples, draft: Sequence[int], deadline_s: float | None) -> Transcript:
-        """Run one decode in the pool; when the caller is cancelled or `deadline_s` passes, the thread stops soon too.
+    async def decode(self, audio: Samples, draft: Sequence[int]) -> Transcript:
+        """Run one decode in the pool; when the caller is cancelled, the thread stops soon too.
 
         Raises:
-            EngineError: The decode failed or came too late, or the engine does not run.
+            EngineError: The decode failed, or the engine does not run.
         """
         if self._running is None:
             raise EngineError("the embedded engine is not running")
@@ -82,10 +81,7 @@ class EmbeddedEngine:
         cancelled = threading.Event()
         self._decodes.add(cancelled)
         try:
-            async with asyncio.timeout(None if deadline_s is None else deadline_s - time.monotonic()):
-                return await asyncio.get_running_loop().run_in_executor(pool, model.decode, audio, draft, cancelled)
-        except TimeoutError as error:
-            raise EngineError("the deadline passed") from error
+            return await asyncio.get_running_loop().run_in_executor(pool, model.decode, audio, draft, cancelled)
         finally:
             cancelled.set()
             self._decodes.remove(cancelled)
@@ -106,7 +102,6 @@ class EmbeddedStream:
         final: bool,
         use_prefix: bool = True,
         priority: Priority = Priority.PARTIAL,
-        deadline_s: float | None = None,
     ) -> Hypothesis:
         """Recognise the segment's audio so far (see `SegmentStream.refresh`).
 
@@ -116,7 +111,7 @@ class EmbeddedStream:
         """
         del priority
         draft = self._draft if use_prefix and not final else ()
-        transcript = await self._engine.decode(audio, draft, deadline_s)
+        transcript = await self._engine.decode(audio, draft)
         self._draft = transcript.token_ids
         return Hypothesis(
             text=transcript.text,

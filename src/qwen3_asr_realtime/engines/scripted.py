@@ -1,6 +1,7 @@
 """An engine without a model, for tests of everything around engines and for load tests of the server alone."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,6 +10,9 @@ from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, Hypothesis,
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 SILENCE = Hypothesis("")
+
+CALLS_KEPT = 10_000
+"""More than any test asks for; a load test runs on for hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,13 @@ class ScriptedEngine:
 
     Attributes:
         script: Gives the reply to each call; may be replaced at any time.
-        calls: Every refresh so far, in the order they began.
+        calls: The latest refreshes, in the order they began.
         info: What the engine claims to be.
     """
 
     def __init__(self, script: Script = counted_words, *, concurrency: int = 8, max_segment_s: float = 15.0) -> None:
         self.script = script
-        self.calls: list[Call] = []
+        self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.info = EngineInfo("scripted", "scripted", None, max_segment_s=max_segment_s, concurrency=concurrency)
 
     async def start(self) -> None: ...  # noqa: D102 - see the class
@@ -83,10 +87,9 @@ class ScriptedStream:
         final: bool,
         use_prefix: bool = True,
         priority: Priority = Priority.PARTIAL,
-        deadline_s: float | None = None,
     ) -> Hypothesis:
         """Reply as the script says."""
-        del use_prefix, deadline_s
+        del use_prefix
         call = Call(len(audio), final, priority, self._options)
         self._engine.calls.append(call)
         reply = self._engine.script(call)

@@ -199,8 +199,8 @@ def _language(value: object, support: Support) -> str | None:
     if support.languages is not None and code not in support.languages:
         known = ", ".join(map(repr, sorted(support.languages)))
         raise ProtocolError(
-            f"Language {shown(value)} is not recognised by this server's engine ({support.engine}), which knows {known}. "
-            "Leave the language out for automatic detection, or run the server with an engine that knows it.",
+            f"Language {shown(value)} is not recognised by this server's engine ({support.engine}), which knows "
+            f"{known}. Leave the language out for automatic detection, or run the server with an engine that knows it.",
             param=param,
         )
     return cast(str, value)

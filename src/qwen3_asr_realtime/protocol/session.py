@@ -137,6 +137,7 @@ class Session:
         self._position = 0  # samples of audio received, on the session's timeline
         self._audio_ever_received = False
         self._commit_pending = False
+        self._audio_ended = False  # after `session.finish`, once the last audio has been listened to
         self._current: Item | None = None  # the item that audio goes to
         self._unfinished: dict[str, Item] = {}  # in wire order; only the first may show text or end
         self._early_ends: dict[str, TranscriptionCompleted | TranscriptionFailed] = {}
@@ -268,6 +269,8 @@ class Session:
         """Speech begins at `start_sample` (pre-roll included); its audio follows."""
         if self.configuration.turn_detection is None:
             return [StartSegment(self._open().id, start_sample)]
+        if self._current is not None:
+            raise IllegalTransition("speech was reported to start within speech")
         opened = self._open_item()
         return [
             SpeechStarted(
@@ -294,6 +297,7 @@ class Session:
         if self._current is not None and (self._commit_pending or self.state is SessionState.FINISHING):
             outputs = self._commit(self._current, self._position)
         self._commit_pending = False
+        self._audio_ended = self.state is SessionState.FINISHING
         return outputs + self._finish_if_drained()
 
     # --- reports about recognition -----------------------------------------------------------------------------------
@@ -304,7 +308,7 @@ class Session:
         Args:
             item_id: The item; one that has ended is ignored.
             text: Confirmed prefix. It must begin with what was confirmed before; if not, the old text stays.
-            stash: The tentative rest.
+            stash: The tentative rest; a preview without either is not sent.
             language: Detected code, or "".
         """
         item = self._unfinished.get(item_id)
@@ -313,7 +317,7 @@ class Session:
         if not text.startswith(item.text):
             self.retractions_prevented += 1
             return []
-        if (text, stash) == (item.text, item.stash):
+        if (text, stash) in ((item.text, item.stash), ("", "")):
             return []
         item.text, item.stash, item.language = text, stash, language
         return [self._preview_event(item)] if self._is_first(item) else []
@@ -411,7 +415,7 @@ class Session:
     # --- session -----------------------------------------------------------------------------------------------------
 
     def _finish_if_drained(self) -> Outputs:
-        if self.state is not SessionState.FINISHING or self._unfinished:
+        if self.state is not SessionState.FINISHING or not self._audio_ended or self._unfinished:
             return []
         self._signal(SessionSignal.DRAINED)
         transcript = join_transcripts(self._transcripts) if self._rules.finished_transcript else UNSET

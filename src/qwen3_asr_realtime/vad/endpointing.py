@@ -194,9 +194,9 @@ class Endpointer:
             case State.STARTING:
                 return max(self._earliest_start, self._voice_start - self._lookback)
             case State.SPEAKING:
-                keep_from = self._position - END_REACH_BACK
+                keep_from = max(self._start, self._position - END_REACH_BACK)
             case State.STOPPING:
-                keep_from = max(self._voice_end - END_REACH_BACK, self._position - self._lookback)
+                keep_from = max(self._start, self._voice_end - END_REACH_BACK, self._position - self._lookback)
         return keep_from if self._pause is None else min(keep_from, self._pause.sample)
 
     def advance(self, probability: float, energies: Sequence[float]) -> list[Boundary]:
