@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     """Time the client has to close after `session.finished`: the Java SDK throws if the server is first."""
 
     # --- limits ---
+    idle_timeout_sec: float = Field(default=600.0, ge=0, le=86_400)
+    """A client that sends no event for so long is gone: open items end, the connection is closed; 0 means never."""
     max_sessions: int = Field(default=256, ge=1, le=100_000)
     """Sessions at a time; one more gets an error and close code 1013."""
     max_frame_mib: int = Field(default=16, ge=1, le=256)

@@ -62,7 +62,7 @@ class TestSection2LifeCycle:
 
         assert types(driver.events) == ["session.created"]
         assert driver.events[0]["session"]["id"] == "sess_1"
-        assert driver.commands == [ConfigureIntake("pcm", 16000), ConfigureDetection(VAD)]
+        assert driver.commands == []
 
     def test_the_model_is_echoed_in_both_places_before_and_after_an_update(self):
         driver = Driver()
@@ -76,12 +76,27 @@ class TestSection2LifeCycle:
         driver = Driver(manual=True)
 
         assert driver.events[0]["session"]["turn_detection"] is None
-        assert ConfigureDetection(None) in driver.commands
 
-    def test_the_transition_table_allows_one_finish_and_then_one_end(self):
+    def test_a_silent_client_expires_once_what_is_open_has_ended(self):
+        driver = Driver(manual=True)
+        driver.append()
+        item_id = driver.open_item
+
+        driver.carry_out(driver.session.expire())
+        assert driver.session.state is SessionState.EXPIRING
+        assert driver.finish() == []
+        driver.complete(item_id, "words")
+
+        assert driver.commands[-1] == Close(1000, "idle timeout")
+        assert "session.finished" not in [event["type"] for event in driver.events]
+        assert driver.session.expire() == []
+
+    def test_the_transition_table_allows_one_way_to_finish_or_expire_and_then_one_end(self):
         legal = {
             (SessionState.OPEN, SessionSignal.FINISH): SessionState.FINISHING,
             (SessionState.FINISHING, SessionSignal.DRAINED): SessionState.FINISHED,
+            (SessionState.OPEN, SessionSignal.EXPIRE): SessionState.EXPIRING,
+            (SessionState.EXPIRING, SessionSignal.DRAINED): SessionState.EXPIRED,
         }
 
         assert {
@@ -655,7 +670,7 @@ class TestSection51VadOrder:
 
         assert types(driver.events[1:]) == [STARTED, TEXT, TEXT, STOPPED, COMMITTED, CREATED, TEXT, COMPLETED]
         assert {event.get("item_id") or event["item"]["id"] for event in driver.events[1:]} == {item}
-        assert [type(command) for command in driver.commands[2:]] == [
+        assert [type(command) for command in driver.commands] == [
             AddAudio,
             OpenUtterance,
             StartSegment,

@@ -110,6 +110,12 @@ class TestSection1Connection:
 
 
 class TestSection2LifeCycle:
+    async def test_a_silent_client_is_closed_after_its_open_items(self, go_forward: bytes) -> None:
+        async with running_server(idle_timeout_sec=0.3) as server, server.session(**MANUAL) as client:
+            await client.append(go_forward)
+            assert_heard(await client.until(COMPLETED))
+            assert await client.closed() == (1000, "idle timeout")
+
     @pytest.mark.parametrize("configuration", [{}, MANUAL])
     async def test_finish_at_once(self, configuration: dict[str, object]) -> None:
         async with running_server() as server, server.session(**configuration) as client:

@@ -266,7 +266,7 @@ def test_flush_in_the_silence_after_speech_ends_the_turn_where_the_speech_ended(
 @pytest.mark.parametrize("push", [20, 100, 5000])
 def test_an_idle_session_keeps_little_audio(push: int):
     size = samples_from_ms(push)
-    for prefix_padding_ms, limit in ((300, 80_000), (MAX_PREFIX_PADDING_MS, 125_000)):
+    for prefix_padding_ms, limit in ((300, 80_000), (MAX_PREFIX_PADDING_MS, 150_000)):
         detector = SpeechDetector(LoudnessModel(), replace(PLAIN, prefix_padding_ms=prefix_padding_ms))
         for begin in range(0, len(NOISE) - size, size):
             detector.push(NOISE[begin : begin + size] * np.float32(0.001))

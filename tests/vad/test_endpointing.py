@@ -135,6 +135,12 @@ def test_pre_roll_reaches_neither_into_the_last_turn_nor_before_the_session():
     assert starts == [0, at(15), at(90 - 30)]
 
 
+def test_turns_start_two_seconds_before_the_voice_at_most():
+    breath = frames(10, 0.01, LOUD)
+    endpointer = Endpointer(replace(PLAIN, prefix_padding_ms=2000))
+    assert run(endpointer, [*silence(100), *breath, *speech(5)]) == [SpeechStarted(at(110) - samples_from_ms(2000))]
+
+
 def test_sound_long_before_the_voice_does_not_belong_to_it():
     hum = frames(60, 0.01, LOUD)
     started, *_ = run(Endpointer(PLAIN), [*silence(20), *hum, *silence(4), *speech(5)])
@@ -227,7 +233,7 @@ def test_a_cut_leaves_at_least_half_of_a_short_turn():
 
 def test_a_turn_that_begins_with_a_cut_ends_after_it():
     endpointer = Endpointer(replace(PLAIN, max_utterance_ms=3200))
-    *_, started = run(endpointer, frames(100, 0.9, QUIET))
+    *_, started = run(endpointer, [*frames(99, 0.9, QUIET), *frames(1, 0.6, QUIET)])
     (stopped,) = run(endpointer, silence(20))
     assert started.start_sample < stopped.end_sample
 

@@ -76,19 +76,27 @@ class SessionState(Enum):
     OPEN = auto()
     FINISHING = auto()
     FINISHED = auto()
+    EXPIRING = auto()
+    EXPIRED = auto()
 
 
 class SessionSignal(Enum):
-    """What moves a session on."""
+    """What moves a session on: the client's finish, its silence for too long, and the end of the last item."""
 
     FINISH = auto()
+    EXPIRE = auto()
     DRAINED = auto()
 
 
 SESSION_TRANSITIONS: dict[SessionState, dict[SessionSignal, SessionState]] = {
-    SessionState.OPEN: {SessionSignal.FINISH: SessionState.FINISHING},
+    SessionState.OPEN: {
+        SessionSignal.FINISH: SessionState.FINISHING,
+        SessionSignal.EXPIRE: SessionState.EXPIRING,
+    },
     SessionState.FINISHING: {SessionSignal.DRAINED: SessionState.FINISHED},
+    SessionState.EXPIRING: {SessionSignal.DRAINED: SessionState.EXPIRED},
     SessionState.FINISHED: {},
+    SessionState.EXPIRED: {},
 }
 
 
@@ -137,7 +145,7 @@ class Session:
         self._position = 0  # samples of audio received, on the session's timeline
         self._audio_ever_received = False
         self._commit_pending = False
-        self._audio_ended = False  # after `session.finish`, once the last audio has been listened to
+        self._audio_ended = False  # no more will be taken, and the last has been listened to
         self._current: Item | None = None  # the item that audio goes to
         self._unfinished: dict[str, Item] = {}  # in wire order; only the first may show text or end
         self._early_ends: dict[str, TranscriptionCompleted | TranscriptionFailed] = {}
@@ -155,13 +163,8 @@ class Session:
     # --- client events -----------------------------------------------------------------------------------------------
 
     def start(self) -> Outputs:
-        """Greet the client and set up for the initial configuration; once, before anything else."""
-        configuration = self.configuration
-        return [
-            SessionCreated(event_id=self._event_id(), session=configuration.view(self.id, self.model)),
-            ConfigureIntake(configuration.audio_format, configuration.sample_rate),
-            ConfigureDetection(configuration.turn_detection),
-        ]
+        """Greet the client; once, before anything else. Audio and detection are set up for `rules.initial` by then."""
+        return [SessionCreated(event_id=self._event_id(), session=self.configuration.view(self.id, self.model))]
 
     def receive(self, event: ClientEvent) -> Outputs:
         """Take one client event. After `session.finish` all of them are ignored: microphone threads race it."""
@@ -186,6 +189,13 @@ class Session:
         if self._malformed_in_a_row >= MALFORMED_FRAMES_MAX:
             outputs.append(Close(1007, f"{MALFORMED_FRAMES_MAX} malformed events in a row"))
         return outputs
+
+    def expire(self) -> Outputs:
+        """The client has sent nothing for too long: let what is open end, then close. Nothing, if it has finished."""
+        if self.state is not SessionState.OPEN:
+            return []
+        self._signal(SessionSignal.EXPIRE)
+        return [FlushAudio()]
 
     def _on_update(self, event: SessionUpdate) -> Outputs:
         old, new = self.configuration, self.configuration.updated(event.session, self._rules.support)
@@ -294,11 +304,11 @@ class Session:
     def audio_flushed(self) -> Outputs:
         """A `FlushAudio` is done: whatever speech was open has been reported as stopped."""
         outputs: Outputs = []
-        if self._current is not None and (self._commit_pending or self.state is SessionState.FINISHING):
+        self._audio_ended = self.state is not SessionState.OPEN
+        if self._current is not None and (self._commit_pending or self._audio_ended):
             outputs = self._commit(self._current, self._position)
         self._commit_pending = False
-        self._audio_ended = self.state is SessionState.FINISHING
-        return outputs + self._finish_if_drained()
+        return outputs + self._end_if_drained()
 
     # --- reports about recognition -----------------------------------------------------------------------------------
 
@@ -401,7 +411,7 @@ class Session:
             outputs.append(end)
             if isinstance(end, TranscriptionCompleted):
                 self._transcripts.append(end.transcript)
-        return outputs + self._finish_if_drained()
+        return outputs + self._end_if_drained()
 
     def _preview_event(self, item: Item) -> TranscriptionText:
         return TranscriptionText(
@@ -414,10 +424,12 @@ class Session:
 
     # --- session -----------------------------------------------------------------------------------------------------
 
-    def _finish_if_drained(self) -> Outputs:
-        if self.state is not SessionState.FINISHING or not self._audio_ended or self._unfinished:
+    def _end_if_drained(self) -> Outputs:
+        if not self._audio_ended or self._unfinished:
             return []
         self._signal(SessionSignal.DRAINED)
+        if self.state is SessionState.EXPIRED:
+            return [Close(1000, "idle timeout")]
         transcript = join_transcripts(self._transcripts) if self._rules.finished_transcript else UNSET
         return [
             SessionFinished(event_id=self._event_id(), transcript=transcript),

@@ -41,7 +41,7 @@ def units(text: str) -> list[str]:
     starts: list[int] = []
     last = _Kind.NONE
     for position, char in enumerate(text):
-        if position and (unicodedata.combining(char) or char in _JOINERS or text[position - 1] == _ZERO_WIDTH_JOINER):
+        if position and (_is_extending(char) or text[position - 1] == _ZERO_WIDTH_JOINER):
             continue
         kind = _Kind.BLANK if char.isspace() else _Kind.CHARACTER if is_unspaced(char) else _Kind.WORD
         if last is not _Kind.BLANK and (kind is not _Kind.WORD or last is not _Kind.WORD):
@@ -60,7 +60,12 @@ class _Kind(Enum):
 
 
 _ZERO_WIDTH_JOINER = "\u200d"
-_JOINERS = frozenset([_ZERO_WIDTH_JOINER, "\ufe0e", "\ufe0f", *(chr(code) for code in range(0x1F3FB, 0x1F400))])
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+
+
+def _is_extending(char: str) -> bool:
+    """Whether a character is part of the one before it. Not all marks combine: Thai vowel signs are of class 0."""
+    return unicodedata.category(char)[0] == "M" or char == _ZERO_WIDTH_JOINER or char in _SKIN_TONES
 
 
 class Confirmation:

@@ -4,7 +4,7 @@ import numpy as np
 
 from qwen3_asr_realtime.engines.base import Hypothesis, SegmentStream
 from qwen3_asr_realtime.recognition.hypothesis import Confirmation
-from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples
 
 
 class Segment:
@@ -62,5 +62,5 @@ class Segment:
     def release(self) -> None:
         """Let go of the audio and the engine's stream."""
         self.stream.close()
-        self._buffer = self._buffer[:0]
+        self._buffer = NO_SAMPLES
         self._length = 0

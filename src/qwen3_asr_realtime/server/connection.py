@@ -104,6 +104,10 @@ class Connection:
             outputs = self._session.receive(event)
         await self._carry_out(outputs)
 
+    async def expire(self) -> None:
+        """The client has been silent for too long."""
+        await self._carry_out(self._session.expire())
+
     async def refuse(self, error: ProtocolError) -> None:
         """Answer a frame that is no text."""
         await self._carry_out(self._session.refuse(error))

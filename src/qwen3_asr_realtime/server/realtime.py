@@ -89,7 +89,12 @@ async def _run_session(websocket: WebSocket, service: Service, session_id: str, 
             tasks.create_task(_read(websocket, frames, unread), name="read")
             await connection.start()
             while True:
-                frame = await frames.get()
+                try:
+                    async with asyncio.timeout(settings.idle_timeout_sec or None):
+                        frame = await frames.get()
+                except TimeoutError:
+                    await connection.expire()
+                    continue
                 await _take(connection, frame, binary_append=settings.binary_append)
                 unread.remove(len(frame))
     except* ConnectionOver as over:

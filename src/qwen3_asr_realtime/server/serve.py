@@ -20,6 +20,8 @@ SHUTDOWN_TIMEOUT_S = 5
 PING_INTERVAL_S = 20
 """Keeps NATs open. A missing pong never closes a connection: SDKs answer only while the application is reading."""
 
+ANY_ADDRESS = frozenset(["0.0.0.0", "::"])  # noqa: S104 - to be told apart, not to be bound
+
 log = structlog.get_logger()
 
 
@@ -50,6 +52,7 @@ async def _serve(settings: Settings, engine: Engine, listener: socket.socket) ->
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop)
             host, port = listener.getsockname()[:2]
+            host = "localhost" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
             url = f"ws://{host}:{port}{REALTIME_PATH}"
             log.info("ready", url=url, engine=engine.info.name, model=engine.info.model)
 

@@ -14,8 +14,12 @@ from qwen3_asr_realtime.samples import samples_from_ms
 from qwen3_asr_realtime.vad.frames import BLOCK_SAMPLES, FRAME_SAMPLES
 from qwen3_asr_realtime.vad.sound import END_REACH_BACK, END_REACH_FORWARD, ONSET_REACH, SoundTrace
 
-MAX_PREFIX_PADDING_MS = 1000
-"""Longest pre-roll. An idle session keeps so much audio and `ONSET_REACH`: 102 kB at this limit, 58 kB by default."""
+MAX_PREFIX_PADDING_MS = 2000
+"""Longest pre-roll."""
+
+_MAX_LOOKBACK = samples_from_ms(2000)
+"""How long before the voice a turn may start, pre-roll and `ONSET_REACH` together. An idle session keeps as much audio:
+128 kB at this limit, 58 kB by default."""
 
 MAX_MIN_SPEECH_MS = 1000
 """Longest minimum speech; the start of a turn is known that much late."""
@@ -269,7 +273,7 @@ class Endpointer:
 
     def _open(self) -> SpeechStarted:
         onset = self._sound.onset(self._voice_start)
-        self._start = max(self._earliest_start, onset - self._prefix_padding)
+        self._start = max(self._earliest_start, self._voice_start - self._lookback, onset - self._prefix_padding)
         self._onset = max(onset, self._start)
         self._pause = None
         return SpeechStarted(self._start)
@@ -306,4 +310,4 @@ class Endpointer:
         self._prefix_padding = samples_from_ms(parameters.prefix_padding_ms)
         self._min_speech = round(samples_from_ms(parameters.min_speech_ms) / FRAME_SAMPLES) * FRAME_SAMPLES
         self._max_utterance = samples_from_ms(parameters.max_utterance_ms)
-        self._lookback = self._prefix_padding + ONSET_REACH
+        self._lookback = min(self._prefix_padding + ONSET_REACH, _MAX_LOOKBACK)
