@@ -1,7 +1,7 @@
 """An engine that hears what is in the audio, and audio that says what is to be heard.
 
-Word k is a stretch of the constant value k / 1024, and silence is zeros. So a transcript shows which audio an engine was
-given, and in how many pieces.
+Word k is a stretch of the constant value k / 1024, and silence is zeros. So a transcript shows which audio an engine
+was given, and in how many pieces.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, Hypothesis, Priority, SegmentOptions
+from qwen3_asr_realtime.engines.base import EngineInfo, Hypothesis, Priority, SegmentOptions
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 WORD_S = 0.4
@@ -34,10 +34,9 @@ def text(first: int, last: int) -> str:
 
 
 def heard(audio: Samples) -> str:
-    """The words of which at least half is there."""
-    values, counts = np.unique(audio, return_counts=True)
-    least = WORD_S * SAMPLE_RATE / 2
-    numbers = [round(float(value) * _SCALE) for value, count in zip(values, counts, strict=True) if count >= least]
+    """The words of which at least half is there, as far as a look every 10 ms tells."""
+    values, counts = np.unique(audio[::160], return_counts=True)
+    numbers = [round(float(value) * _SCALE) for value, count in zip(values, counts, strict=True) if count >= 20]
     return " ".join(f"w{number}" for number in numbers if number)
 
 
@@ -121,15 +120,13 @@ class HearingStream:
         reply = self._engine.reply(call)
         try:
             await asyncio.sleep(min(reply.latency_s, 1e9))
-            assert heard(audio) == call.text, "the audio has changed meanwhile"
-            if reply.error is not None:
-                raise reply.error
         except asyncio.CancelledError:
             call.ended = "cancelled"
             raise
-        except EngineError:
+        assert heard(audio) == call.text, "the audio has changed meanwhile"
+        if reply.error is not None:
             call.ended = "failed"
-            raise
+            raise reply.error
         call.ended = "answered"
         return reply.hypothesis or Hypothesis(call.text, language="en" if call.text else "")
 

@@ -164,6 +164,24 @@ class TestConfirmationByAgreement:
         assert shown(text, text).text == "".join(units(text)[:-1])
 
 
+class TestTentativeHypotheses:
+    @pytest.mark.parametrize("stable_chars", [None, 14])
+    def test_confirm_nothing(self, stable_chars):
+        confirmation = Confirmation()
+        for text in ("I have", "I have a"):
+            confirmation.update(Hypothesis(text))
+
+        for text in ("I have a dream", "I have a dream today"):
+            preview = confirmation.update(Hypothesis(text, stable_chars=stable_chars), tentative=True)
+            assert preview == Preview("I have", text.removeprefix("I have"))
+
+    def test_count_as_what_the_next_one_agrees_with(self):
+        confirmation = Confirmation()
+        confirmation.update(Hypothesis("I have a"), tentative=True)
+
+        assert confirmation.update(Hypothesis("I have a dream")) == Preview("I have a", " dream")
+
+
 class TestConfirmationByTheEngine:
     def test_the_engine_is_taken_at_its_word(self):
         assert shown("I have a dream", stable_chars=8) == Preview("I have a", " dream")

@@ -82,15 +82,22 @@ class Confirmation:
         self._confirmed: list[str] = []
         self._last: list[str] = []
 
-    def update(self, hypothesis: Hypothesis) -> Preview:
-        """Take a newer hypothesis of the whole segment and return what to show."""
+    def update(self, hypothesis: Hypothesis, *, tentative: bool = False) -> Preview:
+        """Take a newer hypothesis of the whole segment and return what to show.
+
+        Args:
+            hypothesis: What the engine heard.
+            tentative: Confirm nothing yet, for some of the audio may still come to belong to the next segment.
+        """
         newest, last = units(hypothesis.text), self._last
         self._last = newest
         confirmed = len(self._confirmed)
         if newest[:confirmed] != self._confirmed:
             self.contradictions += 1
             return Preview(self.text, "".join(newest[confirmed:]))
-        if hypothesis.stable_chars is None:
+        if tentative:
+            agreed = 0
+        elif hypothesis.stable_chars is None:
             agreed = _common_prefix_length(newest[:-1], last)
         else:
             agreed = _units_within(newest, hypothesis.stable_chars)

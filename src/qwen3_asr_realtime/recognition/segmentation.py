@@ -14,6 +14,11 @@ PAUSE_BLOCKS = 10
 between two words."""
 
 
+def earliest_cut(length: int) -> int:
+    """The first sample at which a full segment of `length` samples may be cut; what lies before it stays in it."""
+    return int(length * (1 - SEARCH_SHARE))
+
+
 def quietest_cut(segment: Samples) -> int:
     """Return the sample at which to cut a full segment: the middle of its quietest 200 ms, near its end.
 
@@ -22,7 +27,7 @@ def quietest_cut(segment: Samples) -> int:
     Args:
         segment: A segment that has reached the engine's longest, shape [n], n of at least one second.
     """
-    first = int(len(segment) * (1 - SEARCH_SHARE))
+    first = earliest_cut(len(segment))
     blocks = (len(segment) - first) // BLOCK
     searched = segment[first : first + blocks * BLOCK].reshape(blocks, BLOCK)
     energy = np.einsum("ij,ij->i", searched, searched, dtype=np.float64)

@@ -11,7 +11,7 @@ from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.hypothesis import Preview
 from qwen3_asr_realtime.recognition.scheduler import Scheduler
 from qwen3_asr_realtime.recognition.segment import Segment
-from qwen3_asr_realtime.recognition.segmentation import quietest_cut
+from qwen3_asr_realtime.recognition.segmentation import earliest_cut, quietest_cut
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples, samples_from_ms
 from qwen3_asr_realtime.text import join_transcripts
 
@@ -79,6 +79,7 @@ class Utterance:
         backlog: Backlog,
     ) -> None:
         self._engine = engine
+        self._longest = int(engine.info.max_segment_s * SAMPLE_RATE)
         self._scheduler = scheduler
         self._cadence = cadence
         self._options = options
@@ -109,13 +110,12 @@ class Utterance:
         if self._failure is not None:
             return
         self._voiced_until = voiced_until
-        longest = int(self._engine.info.max_segment_s * SAMPLE_RATE)
         while len(samples):
             segment = self._segments[-1]
-            room = longest - len(segment)
+            room = self._longest - len(segment)
             segment.append(samples[:room])
             samples = samples[room:]
-            if len(segment) == longest:
+            if len(segment) == self._longest:
                 self._cut(segment)
         self._changed.set()
 
@@ -167,16 +167,21 @@ class Utterance:
         except EngineError as error:
             log.warning("utterance failed", reason=str(error))
             self._failure = error
+            self._release()
             await self._until_finished()
             self._sink.failed("server_error", f"Recognition failed: {error}")
         else:
             language = next((final.language for final in texts if final.language), "")
             self._sink.completed(join_transcripts(final.text for final in texts), language)
         finally:
-            for segment in self._segments:
-                if segment.closed:
-                    self._backlog.remove(len(segment))
-                segment.release()
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of all audio: what waits will not be recognised, and nobody is to wait for it."""
+        for segment in self._segments:
+            if segment.closed:
+                self._backlog.remove(len(segment))
+            segment.release()
 
     async def _next_segment(self) -> Segment | None:
         """Wait until a segment is worth decoding; None once all are done and no more will come."""
@@ -271,7 +276,8 @@ class Utterance:
             log.warning("partial decode failed", reason=str(error))
             return
         hypothesis = partial.result()
-        preview = segment.confirmation.update(hypothesis).after(shown)
+        tentative = length > earliest_cut(self._longest)
+        preview = segment.confirmation.update(hypothesis, tentative=tentative).after(shown)
         if preview.text or preview.stash:
             self._previewed_at_s = asyncio.get_running_loop().time()
             self._sink.preview(preview.text, preview.stash, hypothesis.language)

@@ -33,6 +33,7 @@ from qwen3_asr_realtime.protocol.session import Outputs, Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.recognition.utterance import Utterance
+from qwen3_asr_realtime.samples import Samples
 from qwen3_asr_realtime.server.outbox import Outbox
 from qwen3_asr_realtime.vad.detector import SpeechAudio, SpeechDetector, VoiceEvent
 from qwen3_asr_realtime.vad.endpointing import EndpointingParameters, SpeechStarted, SpeechStopped
@@ -41,7 +42,8 @@ LARGE_FRAME_CHARS = 64 * 1024
 """Text longer than this (about 1.5 s of audio) is parsed and decoded off the event loop: 15 MiB takes tens of ms."""
 
 SLICE_BYTES = 32 * 1024
-"""Audio is listened to in slices of about a second, so that no session holds a listening thread for long."""
+"""Audio is resampled (on the loop, 5-50 us per 100 ms) and listened to in slices of about a second, so that no session
+holds the loop or a listening thread for long."""
 
 EndpointingRule = Callable[[TurnDetection | None], EndpointingParameters]
 T = TypeVar("T")
@@ -57,7 +59,7 @@ class Connection:
         recogniser: Where utterances are recognised.
         outbox: Takes events to the client.
         backlog: Counts the session's audio that waits to be recognised.
-        listening: Threads that decode, resample and detect.
+        listening: Threads that detect speech and decode large frames.
         tasks: Owns the session's utterances.
     """
 
@@ -121,10 +123,12 @@ class Connection:
                 case AddAudio(audio, event_id):
                     await self._add_audio(audio, event_id)
                 case FlushAudio():
-                    await self._heard(*await self._in_thread(self._flush))
+                    await self._listen(self._intake.flush())
+                    await self._heard(self._detector.flush())
                     await self._carry_out(self._session.audio_flushed())
                 case DiscardAudio():
-                    await self._in_thread(self._flush)
+                    await self._in_thread(self._detector.push, self._intake.flush())
+                    self._detector.flush()
                 case ConfigureIntake(audio_format, sample_rate):
                     self._intake = AudioIntake(audio_format, sample_rate)
                 case ConfigureDetection(turn_detection):
@@ -153,24 +157,25 @@ class Connection:
                 data = decode_base64(audio)
             for first in range(0, len(data), SLICE_BYTES):
                 await self._backlog.room()
-                await self._heard(*await self._in_thread(self._listen, data[first : first + SLICE_BYTES]))
+                await self._listen(self._intake.push(data[first : first + SLICE_BYTES]), received=True)
         except AudioError as error:
             param = "audio" if error.field == "audio" else f"session.{error.field}"
             refusal = ProtocolError(error.message, param=param, event_id=event_id)
             await self._carry_out(self._session.refuse(refusal))
 
-    def _listen(self, data: bytes) -> tuple[bool, list[VoiceEvent]]:
-        samples = self._intake.push(data)
-        return True, self._detector.push(samples)
+    async def _listen(self, samples: Samples, *, received: bool = False) -> None:
+        """Find speech in new audio, off the event loop, and pass it on.
 
-    def _flush(self) -> tuple[bool, list[VoiceEvent]]:
-        samples = self._intake.flush()
-        return len(samples) > 0, self._detector.push(samples) + self._detector.flush()
+        Args:
+            samples: New audio at the server's rate; empty while the resampler holds it back.
+            received: Bytes came in, whether or not samples came out yet.
+        """
+        if received or len(samples):
+            await self._carry_out(self._session.audio_received(self._detector.position + len(samples)))
+        if len(samples):
+            await self._heard(await self._in_thread(self._detector.push, samples))
 
-    async def _heard(self, received: bool, events: list[VoiceEvent]) -> None:
-        """Report new audio and what speech was found in it."""
-        if received:
-            await self._carry_out(self._session.audio_received(self._detector.position))
+    async def _heard(self, events: list[VoiceEvent]) -> None:
         for event in events:
             match event:
                 case SpeechStarted(start_sample):

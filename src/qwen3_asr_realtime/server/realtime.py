@@ -1,7 +1,6 @@
 """The WebSocket shell of a session: admission, the reading and writing tasks, and every way a connection can end."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -17,6 +16,7 @@ from qwen3_asr_realtime.protocol.session import Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.server.connection import Connection
+from qwen3_asr_realtime.server.inbox import Inbox, Silence
 from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
 from qwen3_asr_realtime.server.service import Service
 from qwen3_asr_realtime.vad.detector import SpeechDetector
@@ -28,12 +28,12 @@ SUBPROTOCOL = "realtime"
 LAST_WORDS_S = 2.0
 """Longest time for a closing error or close frame to go out to a client that may have stopped reading."""
 
+BINARY_FRAME = ProtocolError("Binary frames are not part of this protocol; send audio as base64 in JSON text frames.")
+
 CLIENT_GONE = (WebSocketDisconnect, RuntimeError, TimeoutError)
 """What sending raises if the client has gone, the connection is closed (Starlette's RuntimeError), or nobody reads."""
 
 log = structlog.get_logger()
-
-Frame = str | bytes
 
 
 class ConnectionOver(Exception):
@@ -83,20 +83,22 @@ async def _run_session(websocket: WebSocket, service: Service, session_id: str, 
                 listening=service.listening,
                 tasks=tasks,
             )
-            frames: asyncio.Queue[Frame] = asyncio.Queue()
-            unread = Backlog(2 * settings.max_frame_mib * 1024 * 1024)
+            inbox = Inbox(2 * settings.max_frame_mib * 1024 * 1024)
             tasks.create_task(_write(websocket, outbox, settings.finish_grace_sec), name="write")
-            tasks.create_task(_read(websocket, frames, unread), name="read")
+            tasks.create_task(_read(websocket, inbox), name="read")
+            if settings.idle_timeout_sec:
+                tasks.create_task(inbox.watch(settings.idle_timeout_sec), name="watch")
             await connection.start()
             while True:
-                try:
-                    async with asyncio.timeout(settings.idle_timeout_sec or None):
-                        frame = await frames.get()
-                except TimeoutError:
+                frame = await inbox.next()
+                if isinstance(frame, str):
+                    await connection.receive(frame)
+                elif isinstance(frame, Silence):
                     await connection.expire()
-                    continue
-                await _take(connection, frame, binary_append=settings.binary_append)
-                unread.remove(len(frame))
+                elif settings.binary_append:
+                    await connection.receive(_as_append(frame))
+                else:
+                    await connection.refuse(BINARY_FRAME)
     except* ConnectionOver as over:
         log.info("session closed", reason=str(over.exceptions[0]))
     except* ClientNotReading:
@@ -107,34 +109,16 @@ async def _run_session(websocket: WebSocket, service: Service, session_id: str, 
         await _refuse(websocket, "server_error", "Internal server error.", code=1011)
 
 
-async def _take(connection: Connection, frame: Frame, *, binary_append: bool) -> None:
-    if isinstance(frame, str):
-        await connection.receive(frame)
-    elif binary_append:
-        audio = pybase64.b64encode(frame).decode()
-        await connection.receive(f'{{"type":"input_audio_buffer.append","audio":"{audio}"}}')
-    else:
-        await connection.refuse(
-            ProtocolError("Binary frames are not part of this protocol; send audio as base64 in JSON text frames.")
-        )
+def _as_append(audio: bytes) -> str:
+    return f'{{"type":"input_audio_buffer.append","audio":"{pybase64.b64encode_as_string(audio)}"}}'
 
 
-async def _read(websocket: WebSocket, frames: asyncio.Queue[Frame], unread: Backlog) -> None:
+async def _read(websocket: WebSocket, inbox: Inbox) -> None:
     """Read the socket all the time; only frames that pile up unprocessed stop it, and through it the client."""
-    async for frame in _received(websocket):
-        unread.add(len(frame))
-        frames.put_nowait(frame)
-        await unread.room()
-    raise ConnectionOver("closed by client")
-
-
-async def _received(websocket: WebSocket) -> AsyncIterator[Frame]:
-    while True:
-        message = await websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            return
+    while (message := await websocket.receive())["type"] != "websocket.disconnect":
         text = message.get("text")
-        yield message["bytes"] if text is None else text
+        await inbox.put(message["bytes"] if text is None else text)
+    raise ConnectionOver("closed by client")
 
 
 async def _write(websocket: WebSocket, outbox: Outbox, grace_s: float) -> None:

@@ -1,0 +1,46 @@
+"""Frames on their way from one client, and how long it has been silent."""
+
+import asyncio
+
+from qwen3_asr_realtime.recognition.backlog import Backlog
+
+Frame = str | bytes
+
+
+class Silence:
+    """Takes the place of a frame: the client has sent none for too long."""
+
+
+class Inbox:
+    """The frames that have been read and not yet worked on. Its one writer reads the socket, its one reader works.
+
+    Args:
+        limit_bytes: Frames that may wait, in bytes (of text, in characters); `room` holds the writer back past it.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._frames: asyncio.Queue[Frame | Silence] = asyncio.Queue()
+        self._waiting = Backlog(limit_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._heard_s = self._loop.time()
+
+    async def put(self, frame: Frame) -> None:
+        """Add a frame, and wait while too much of them waits."""
+        self._heard_s = self._loop.time()
+        self._waiting.add(len(frame))
+        self._frames.put_nowait(frame)
+        await self._waiting.room()
+
+    async def next(self) -> Frame | Silence:
+        """Wait for the next frame and take it out."""
+        frame = await self._frames.get()
+        self._heard_s = self._loop.time()  # a client whose frames we have not come to is not silent
+        if not isinstance(frame, Silence):
+            self._waiting.remove(len(frame))
+        return frame
+
+    async def watch(self, idle_timeout_s: float) -> None:
+        """Add one `Silence` once no frame has come for so long; one timer for all frames, not one for each."""
+        while (quiet_s := self._loop.time() - self._heard_s) < idle_timeout_s:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(idle_timeout_s - quiet_s)
+        self._frames.put_nowait(Silence())

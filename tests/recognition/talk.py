@@ -1,0 +1,102 @@
+"""One utterance being spoken, recognised and watched."""
+
+import asyncio
+from dataclasses import dataclass
+
+from tests.recognition.hearing import HearingEngine
+from tests.recognition.virtual_time import everything_ready
+
+from qwen3_asr_realtime.engines.base import SegmentOptions
+from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.utterance import Cadence
+from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+
+CADENCE = Cadence(first_s=1.0, idle_s=0.5, busy_s=2.0, timeout_s=10.0)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One preview, and when it came."""
+
+    at_s: float
+    text: str
+    stash: str
+    language: str
+
+
+class Talk:
+    """Feeds an utterance as a session would, and is its sink.
+
+    Attributes:
+        previews: All so far.
+        ends: What ended it: ("completed", transcript, language) or ("failed", code, message).
+        position: Samples of the session so far.
+        voiced_until: Up to where there was speech.
+    """
+
+    def __init__(self, engine: HearingEngine, recogniser: Recogniser | None = None, backlog: Backlog | None = None):
+        recogniser = recogniser or Recogniser(engine, CADENCE)
+        self.engine = engine
+        self.scheduler = recogniser.scheduler
+        self.backlog = backlog or Backlog(10**9)
+        self.previews: list[Shown] = []
+        self.ends: list[tuple[str, str, str]] = []
+        self.position = self.voiced_until = 0
+        self.utterance = recogniser.open(SegmentOptions(), self, self.backlog)
+        self.task = asyncio.create_task(self.utterance.run())
+
+    # --- sink --------------------------------------------------------------------------------------------------------
+
+    def preview(self, text: str, stash: str, language: str) -> None:
+        assert not self.ends
+        self.previews.append(Shown(asyncio.get_running_loop().time(), text, stash, language))
+
+    def completed(self, transcript: str, language: str) -> None:
+        self.ends.append(("completed", transcript, language))
+
+    def failed(self, code: str, message: str) -> None:
+        self.ends.append(("failed", code, message))
+
+    @property
+    def transcript(self) -> str:
+        [(how, transcript, _)] = self.ends
+        assert how == "completed"
+        return transcript
+
+    # --- speaker -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin a segment here."""
+        self.utterance.start_segment(self.position)
+
+    def add(self, samples: Samples) -> None:
+        """Bring audio in one piece."""
+        self.position += len(samples)
+        if samples.any():
+            self.voiced_until = self.position
+        self.utterance.add(samples, self.voiced_until)
+
+    async def say(self, samples: Samples, *, speed: float = 1.0, piece_s: float = 0.1) -> None:
+        """Bring audio piece by piece, as it is spoken."""
+        piece = int(piece_s * SAMPLE_RATE)
+        for first in range(0, len(samples), piece):
+            await asyncio.sleep(piece_s / speed)
+            self.add(samples[first : first + piece])
+        await everything_ready()
+
+    def stop(self) -> None:
+        """End the segment where its speech ended."""
+        self.utterance.end_segment(self.voiced_until)
+
+    async def finish(self) -> None:
+        """Finish, and wait for the end."""
+        self.utterance.finish()
+        await self.task
+
+    def assert_nothing_left(self) -> None:
+        """All that the utterance held is free again."""
+        assert self.engine.open_streams == 0
+        assert self.backlog.amount == 0
+        assert (self.scheduler.running, self.scheduler.waiting) == (0, 0)
+        assert all(call.ended != "running" for call in self.engine.calls)

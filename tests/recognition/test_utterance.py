@@ -1,0 +1,501 @@
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.recognition.hearing import HANGING, HearingEngine, Reply, silence, text, words
+from tests.recognition.talk import CADENCE, Talk
+from tests.recognition.virtual_time import everything_ready, run
+
+from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority
+from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.utterance import PREVIEW_INTERVAL_S
+from qwen3_asr_realtime.samples import SAMPLE_RATE
+
+BROKEN = Reply(error=EngineError("out of order"))
+
+
+def other_decode(scheduler):
+    """Holds a slot for somebody else."""
+    return scheduler.slot(scheduler.turn(), Priority.FINAL)
+
+
+def only(kind, reply):
+    """A reply to finals or to partials; the others are answered at once."""
+    return lambda call: reply if call.final == (kind == "final") else Reply()
+
+
+class TestCadence:
+    async def test_a_first_partial_soon_and_then_at_the_idle_interval(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(6))
+
+        assert [call.n_samples / SAMPLE_RATE for call in talk.engine.calls] == [1.0, 1.5, 2.0, 2.5, 3.0]
+        assert [call.began_s for call in talk.engine.calls] == pytest.approx([1.0, 1.5, 2.0, 2.5, 3.0])
+        assert [call.priority for call in talk.engine.calls] == [Priority.FIRST_PARTIAL, *[Priority.PARTIAL] * 4]
+
+    async def test_the_busy_interval_while_there_is_no_free_slot(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(2))
+        assert len(talk.engine.calls) == 1
+
+        async with other_decode(talk.scheduler):
+            await talk.say(words(3, first=3))
+            await talk.say(silence(0.3) + 1)
+            assert talk.scheduler.waiting == 0
+            await talk.say(silence(0.2) + 1)
+            assert talk.scheduler.waiting == 1
+
+    async def test_the_first_partial_does_not_wait_longer_when_busy(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        async with other_decode(talk.scheduler):
+            await talk.say(words(2))
+            assert talk.scheduler.waiting == 1
+
+    async def test_the_newest_audio_wins(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        async with other_decode(talk.scheduler):
+            await talk.say(words(8))
+            assert talk.scheduler.waiting == 1
+        await everything_ready()
+
+        assert [call.text for call in talk.engine.calls] == [text(1, 8)]
+
+    async def test_nothing_is_decoded_again_while_only_silence_comes(self):
+        """The ancestor fed all silence to the model."""
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(3))
+        calls = len(talk.engine.calls)
+        await talk.say(silence(5))
+        assert len(talk.engine.calls) <= calls + 1
+
+        await talk.say(words(2, first=4))
+        assert talk.engine.calls[-1].text == text(1, 4)
+
+    async def test_speech_without_words_is_no_reason_to_hurry(self):
+        talk = Talk(HearingEngine(lambda call: Reply(hypothesis=Hypothesis(""))))
+        talk.start()
+        await talk.say(words(6))
+
+        assert [call.n_samples / SAMPLE_RATE for call in talk.engine.calls] == [1.0, 1.5, 2.0, 2.5, 3.0]
+        assert talk.previews == []
+
+    async def test_previews_come_no_faster_than_people_read(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(20), speed=10)
+
+        assert len(talk.previews) == 5
+        for one, other in itertools.pairwise(talk.previews):
+            assert other.at_s - one.at_s >= PREVIEW_INTERVAL_S - 1e-6
+
+    async def test_a_file_sent_at_once_is_decoded_once_for_each_segment(self):
+        """The ancestor decoded growing pieces of it."""
+        talk = Talk(HearingEngine())
+        talk.start()
+        talk.add(words(20))
+        talk.stop()
+        await talk.finish()
+
+        assert [call.final for call in talk.engine.calls] == [True]
+
+    async def test_one_decode_at_a_time_however_slow(self):
+        talk = Talk(HearingEngine(lambda call: Reply(latency_s=1.7), concurrency=4))
+        talk.start()
+        await talk.say(words(12))
+        talk.stop()
+        await talk.finish()
+
+        assert talk.engine.most_running == 1
+
+
+class TestPreviews:
+    async def test_text_grows_and_stash_is_the_rest(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(4))
+
+        assert [(shown.text, shown.stash) for shown in talk.previews] == [
+            ("", "w1 w2"),
+            ("w1 w2", " w3"),
+            ("w1 w2 w3", " w4"),
+        ]
+        assert {shown.language for shown in talk.previews} == {"en"}
+
+    async def test_go_on_over_a_pause(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        talk.start()
+        await talk.say(words(2, first=5))
+
+        assert [(shown.text, shown.stash) for shown in talk.previews[-2:]] == [
+            (text(1, 4), " w5"),
+            (text(1, 5), " w6"),
+        ]
+
+    async def test_of_long_speech_hold_every_word_once(self):
+        """Whatever was shown of the audio behind a cut, it is shown again with the segment that begins there."""
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(50))
+
+        for shown in talk.previews:
+            count = len((shown.text + shown.stash).split())
+            assert shown.text + shown.stash == text(1, count)
+
+
+class TestFinal:
+    async def test_cancels_a_partial_under_way(self):
+        talk = Talk(HearingEngine(only("partial", HANGING)))
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        await talk.finish()
+
+        partial, final = talk.engine.calls
+        assert (partial.ended, final.ended) == ("cancelled", "answered")
+        assert final.began_s == pytest.approx(2.0)
+        assert talk.transcript == text(1, 4)
+
+    async def test_is_decoded_afresh_and_as_urgently_as_can_be(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        await talk.finish()
+
+        [final] = talk.engine.finals
+        assert (final.use_prefix, final.priority) == (False, Priority.FINAL)
+
+    async def test_is_never_cancelled(self):
+        talk = Talk(HearingEngine(only("final", Reply(latency_s=3))))
+        talk.start()
+        talk.add(words(4))
+        talk.stop()
+        await everything_ready()
+        talk.start()
+        await talk.say(words(2, first=5))
+        talk.stop()
+        await talk.finish()
+
+        assert [(call.text, call.ended) for call in talk.engine.finals] == [
+            (text(1, 4), "answered"),
+            (text(5, 6), "answered"),
+        ]
+        assert talk.transcript == text(1, 6)
+
+    async def test_takes_the_place_of_a_partial_that_waits(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        async with other_decode(talk.scheduler):
+            await talk.say(words(4))
+            talk.stop()
+            talk.utterance.finish()
+        await talk.task
+
+        assert [call.final for call in talk.engine.calls] == [True]
+
+    async def test_goes_before_partials_of_others(self):
+        recogniser = Recogniser(engine := HearingEngine(), CADENCE)
+        talks = [Talk(engine, recogniser) for _ in range(3)]
+        async with other_decode(recogniser.scheduler):
+            for first, talk in zip((1, 11, 21), talks, strict=True):
+                talk.start()
+                talk.add(words(4, first))
+                await everything_ready()
+            talks[2].stop()
+            talks[2].utterance.finish()
+        await everything_ready()
+
+        assert [call.text for call in engine.calls] == [text(21, 24), text(1, 4), text(11, 14)]
+
+    async def test_hears_a_little_beyond_the_end_of_speech_and_no_more(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        talk.add(words(4))
+        talk.add(silence(2))
+        talk.stop()
+        await talk.finish()
+
+        assert [call.n_samples for call in talk.engine.calls] == [int(2.2 * SAMPLE_RATE)]
+
+    async def test_hears_what_there_is_if_speech_was_cut_off(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        talk.add(words(4))
+        talk.stop()
+        await talk.finish()
+
+        assert [call.n_samples for call in talk.engine.calls] == [2 * SAMPLE_RATE]
+
+    @pytest.mark.parametrize(("duration_ms", "decoded"), [(0, 0), (100, 0), (299, 0), (300, 1)])
+    async def test_speech_that_is_too_short_is_not_decoded(self, duration_ms, decoded):
+        talk = Talk(HearingEngine())
+        talk.start()
+        talk.add(words(1)[: duration_ms * 16])
+        talk.add(silence(1))
+        talk.stop()
+        await talk.finish()
+
+        assert len(talk.engine.calls) == decoded
+        assert talk.ends == [("completed", "w1", "en") if decoded else ("completed", "", "")]
+
+    async def test_no_speech_at_all(self):
+        talk = Talk(HearingEngine())
+        await talk.finish()
+
+        assert talk.ends == [("completed", "", "")]
+
+    async def test_segments_are_joined_and_the_first_language_counts(self):
+        replies = iter([Hypothesis("", ""), Hypothesis("Guten Tag.", "de"), Hypothesis("Hello.", "en")])
+        talk = Talk(HearingEngine(lambda call: Reply(hypothesis=next(replies))))
+        for first in (1, 2, 3):
+            talk.start()
+            talk.add(words(1, first))
+            talk.stop()
+        await talk.finish()
+
+        assert talk.ends == [("completed", "Guten Tag. Hello.", "de")]
+
+
+class TestLongSpeech:
+    @pytest.mark.parametrize("speed", [1, 1000])
+    async def test_is_cut_into_segments_whose_finals_are_joined(self, speed):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(120), speed=speed)
+        talk.stop()
+        await talk.finish()
+
+        assert talk.transcript == text(1, 120)
+        assert len(talk.engine.finals) >= 4
+        assert all(call.n_samples <= 15 * SAMPLE_RATE for call in talk.engine.calls)
+        assert " ".join(call.text for call in talk.engine.finals) == text(1, 120)
+
+    async def test_what_is_final_is_not_decoded_again(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(120))
+        talk.stop()
+        await talk.finish()
+
+        done = 0
+        for call in talk.engine.calls:
+            assert int(call.text.split()[0][1:]) > done
+            if call.final:
+                done = int(call.text.split()[-1][1:])
+
+    async def test_segments_are_decoded_while_speech_goes_on(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(120))
+
+        assert len(talk.engine.finals) >= 3
+        assert talk.ends == []
+
+    @settings(deadline=None, max_examples=40)
+    @given(pieces=st.lists(st.integers(100, 100_000), min_size=1, max_size=12))
+    def test_the_same_audio_in_any_pieces_gives_the_same_segments_and_text(self, pieces):
+        async def scenario():
+            talk = Talk(HearingEngine())
+            talk.start()
+            audio = words(70)
+            for piece in itertools.cycle(pieces):
+                talk.add(audio[:piece])
+                audio = audio[piece:]
+                if not len(audio):
+                    break
+            talk.stop()
+            await talk.finish()
+            assert talk.transcript == text(1, 70)
+            return [call.text for call in talk.engine.finals]
+
+        assert run(scenario()) == [text(1, 18), text(19, 36), text(37, 54), text(55, 70)]
+
+
+class TestFaults:
+    async def test_a_failed_partial_is_harmless(self):
+        talk = Talk(HearingEngine(lambda call: BROKEN if call.n_samples == SAMPLE_RATE else Reply()))
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        await talk.finish()
+
+        assert talk.engine.calls[0].ended == "failed"
+        assert (talk.previews[0].text, talk.previews[0].stash) == ("", text(1, 3))
+        assert talk.transcript == text(1, 4)
+
+    async def test_a_partial_that_hangs_is_given_up(self):
+        talk = Talk(HearingEngine(lambda call: HANGING if call.n_samples == SAMPLE_RATE else Reply()))
+        talk.start()
+        await talk.say(words(24))
+
+        hung = talk.engine.calls[0]
+        assert hung.ended == "cancelled"
+        assert talk.engine.calls[1].began_s == pytest.approx(hung.began_s + CADENCE.timeout_s)
+        assert talk.previews != []
+
+    async def test_a_failed_final_is_tried_once_more(self):
+        replies = iter([BROKEN, Reply()])
+        talk = Talk(HearingEngine(lambda call: next(replies) if call.final else Reply()))
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        await talk.finish()
+
+        assert [call.ended for call in talk.engine.finals] == ["failed", "answered"]
+        assert talk.transcript == text(1, 4)
+
+    async def test_a_final_that_hangs_is_tried_once_more_and_then_fails(self):
+        talk = Talk(HearingEngine(only("final", HANGING)))
+        talk.start()
+        talk.add(words(4))
+        talk.stop()
+        await talk.finish()
+
+        assert [(call.began_s, call.ended) for call in talk.engine.finals] == [
+            (pytest.approx(0), "cancelled"),
+            (pytest.approx(10), "cancelled"),
+        ]
+        assert asyncio.get_running_loop().time() == pytest.approx(20)
+        assert talk.ends == [("failed", "server_error", "Recognition failed: no answer within 10 s")]
+        talk.assert_nothing_left()
+
+    async def test_fails_only_once_it_is_finished(self):
+        """Before, its item is not committed; and a last partial is never passed off as a final."""
+        talk = Talk(HearingEngine(only("final", BROKEN)))
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        await asyncio.sleep(5)
+        assert talk.ends == []
+        talk.start()
+        await talk.say(words(4, first=5))
+        talk.stop()
+        await asyncio.sleep(5)
+        assert talk.ends == []
+        await talk.finish()
+
+        assert talk.ends == [("failed", "server_error", "Recognition failed: out of order")]
+        assert len(talk.engine.finals) == 2
+        assert not any("w5" in call.text for call in talk.engine.calls)
+        talk.assert_nothing_left()
+
+    async def test_a_failure_holds_nobody_up(self):
+        """What waits behind it will not be recognised any more; the client could never commit were it still counted."""
+        talk = Talk(
+            HearingEngine(only("final", Reply(latency_s=1, error=EngineError("x")))), backlog=Backlog(SAMPLE_RATE)
+        )
+        talk.start()
+        talk.add(words(120))
+        assert talk.backlog.amount > 30 * SAMPLE_RATE
+        async with asyncio.timeout(60):
+            await talk.backlog.room()
+
+        talk.stop()
+        await talk.finish()
+        talk.assert_nothing_left()
+
+    @pytest.mark.parametrize("kind", ["partial", "final"])
+    async def test_a_defect_of_the_engine_is_not_hidden(self, kind):
+        talk = Talk(HearingEngine(only(kind, Reply(error=ZeroDivisionError("defect")))))
+        talk.start()
+        talk.add(words(4))
+        if kind == "final":
+            talk.stop()
+        with pytest.raises(ZeroDivisionError):
+            await talk.task
+
+        assert talk.ends == []
+        talk.assert_nothing_left()
+
+
+class TestCancellation:
+    @pytest.mark.parametrize("kind", ["partial", "final"])
+    @pytest.mark.parametrize("state", ["waiting for a slot", "decoding", "between decodes", "failed"])
+    async def test_gives_everything_back(self, kind, state):
+        reply = {"decoding": HANGING, "failed": BROKEN}.get(state, Reply())
+        talk = Talk(HearingEngine(only(kind, reply)))
+        talk.start()
+        async with other_decode(talk.scheduler):
+            await talk.say(words(4))
+            if kind == "final":
+                talk.stop()
+            await everything_ready()
+            if state == "waiting for a slot":
+                assert talk.scheduler.waiting == 1
+                talk.task.cancel()
+                await everything_ready()
+        await everything_ready()
+        talk.task.cancel()
+        await asyncio.gather(talk.task, return_exceptions=True)
+
+        assert talk.task.cancelled()
+        assert talk.ends == []
+        talk.assert_nothing_left()
+
+
+STEPS = st.lists(
+    st.tuples(st.just("say"), st.floats(0.1, 8))
+    | st.tuples(st.just("dump"), st.floats(0.1, 20))
+    | st.tuples(st.just("pause"), st.floats(0.1, 3))
+    | st.tuples(st.just("turn"), st.just(0.0)),
+    max_size=8,
+)
+REPLIES = st.lists(
+    st.sampled_from([Reply(), Reply(), Reply(latency_s=0.3), Reply(latency_s=4), BROKEN, HANGING]),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(steps=STEPS, replies=REPLIES, end=st.sampled_from(["finish", "finish and cancel", "cancel"]))
+def test_whatever_happens_there_is_one_end_and_nothing_is_left(steps, replies, end):
+    async def scenario():
+        talk = Talk(HearingEngine(lambda call: replies[len(talk.engine.calls) % len(replies)]))
+        speaking, said = False, 0
+        for step, duration_s in [*steps, ("last", 0.0)]:
+            if step in ("say", "dump") and not speaking:
+                talk.start()
+                speaking = True
+            elif step in ("turn", "last") and speaking:
+                talk.stop()
+                speaking = False
+            match step:
+                case "say" | "dump":
+                    audio = words(int(duration_s * 2) + 1, first=said + 1)
+                    said += int(duration_s * 2) + 1
+                    await talk.say(audio, speed=1 if step == "say" else 1e6, piece_s=0.25)
+                case "pause" if speaking:
+                    await talk.say(silence(duration_s))
+                case "pause":
+                    await asyncio.sleep(duration_s)
+        if end != "cancel":
+            talk.utterance.finish()
+        if end != "finish":
+            await everything_ready()
+            talk.task.cancel()
+        await asyncio.gather(talk.task, return_exceptions=True)
+
+        assert talk.task.cancelled() or talk.task.exception() is None
+        assert len(talk.ends) == (not talk.task.cancelled())
+        talk.assert_nothing_left()
+        assert talk.engine.most_running <= 1
+        assert all(call.n_samples <= 15 * SAMPLE_RATE for call in talk.engine.calls)
+        for one, other in itertools.pairwise(talk.previews):
+            assert other.text.startswith(one.text)
+            assert other.at_s - one.at_s >= PREVIEW_INTERVAL_S - 1e-6
+        if talk.ends and talk.ends[0][0] == "completed":
+            assert talk.transcript == text(1, said)
+
+    run(scenario())
