@@ -128,8 +128,9 @@ class Ledger:
 
 
 class SessionMachine(RuleBasedStateMachine):
-    @initialize(manual=st.booleans(), vad_commit=st.sampled_from(["flush_or_ignore", "error"]))
-    def connect(self, manual, vad_commit):
+    @initialize(manual=st.booleans(), vad_commit=st.sampled_from(["flush_or_ignore", "error"]), finishes=st.booleans())
+    def connect(self, manual, vad_commit, finishes):
+        self.finishes = finishes
         numbers = itertools.count(1)
         self.session = Session(
             session_id="sess_1",
@@ -179,10 +180,18 @@ class SessionMachine(RuleBasedStateMachine):
     def client_sends_something_odd(self, frame):
         self.send_frame(frame)
 
-    @rule(really=st.integers(0, 9).map(lambda number: number == 9))
-    def client_finishes(self, really):
+    @rule(really=st.integers(0, 9).map(lambda number: number == 9), finishes=st.booleans())
+    def client_leaves(self, really, finishes):
         if really:  # not in every run, and late
+            self.leave(finishes=finishes)
+
+    def leave(self, *, finishes):
+        """Finish, or send nothing for too long."""
+        if finishes:
             self.send("session.finish")
+        else:
+            self.drain(samples=16_000, boundaries=1)
+            self.to_do.extend(self.session.expire())
 
     def send(self, type_, **fields):
         self.send_frame(json.dumps({"type": type_, **fields}))
@@ -287,6 +296,7 @@ class SessionMachine(RuleBasedStateMachine):
         for output in outputs:
             match output:
                 case ServerEvent():
+                    assert all(close.code == 1007 for close in self.closes), "an event after the close"
                     event = documented(output)
                     if event["type"] == "error":
                         assert self.session.state is SessionState.OPEN
@@ -309,14 +319,15 @@ class SessionMachine(RuleBasedStateMachine):
                     self.closes.append(output)
 
     def teardown(self):
-        """Whatever has happened, the session can be finished, and every item comes to its one end."""
-        self.send("session.finish")
+        """Whatever has happened, the session can be left, and every item comes to its one end."""
+        self.leave(finishes=self.finishes)
         self.end_all()  # before the last audio has been looked at, which may hold one more turn
         self.drain(samples=16_000, boundaries=1)
         self.end_all()
-        assert self.ledger.finished
-        assert [close.code for close in self.closes if close.code != 1007] == [1000]
-        assert self.session.state is SessionState.FINISHED
+        assert set(self.ledger.phases.values()) <= {"ended", "cleared"}
+        assert self.ledger.finished == (self.session.state is SessionState.FINISHED)
+        [close] = [close for close in self.closes if close.code != 1007]
+        assert (close.code, close.await_client) == (1000, self.ledger.finished)
 
     def drain(self, *, samples, boundaries):
         while self.to_do:
