@@ -97,11 +97,12 @@ class TestSection1Connection:
             assert (await client.receive())["type"] == "session.created"
 
     async def test_refuses_an_unknown_model_if_told_to(self) -> None:
-        async with running_server(unknown_model="refuse") as server, server.connect(f"{REALTIME}?model=x") as client:
+        name = "x" * 1000  # longer than a close frame may be
+        async with running_server(unknown_model="refuse") as server, server.connect(f"{REALTIME}?model={name}") as client:
             event = await client.receive()
             assert event["type"] == "error"
             assert event["error"]["code"] == "model_not_found"
-            assert (await client.closed())[0] == 1008
+            assert await client.closed() == (1008, "model_not_found")
 
     async def test_answers_pings_and_outlives_missing_pongs(self) -> None:
         async with running_server() as server, server.session() as client:

@@ -140,7 +140,7 @@ async def _refuse(websocket: WebSocket, reason: str, message: str, *, code: int)
     with suppress(*CLIENT_GONE):
         async with asyncio.timeout(LAST_WORDS_S):
             await websocket.send_text(encode_server_event(ErrorEvent(event_id=random_id("event"), error=error)))
-    await _close(websocket, code, message)
+    await _close(websocket, code, reason)
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
