@@ -13,6 +13,9 @@ from qwen3_asr_realtime import __version__
 EXIT_CONFIGURATION = 2
 """A setting or the machine does not allow the server to start; one line on standard error says which."""
 
+API_KEY_VARIABLE = "REALTIME_API_KEY"
+"""Not DASHSCOPE_API_KEY: a key for the cloud is not to go to whatever server is named."""
+
 DEFAULT_URL = "ws://localhost:8001/api-ws/v1/realtime"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -74,9 +77,7 @@ def transcribe(
     ] = "1",  # type: ignore[assignment] # typer parses the default as it parses an argument
     language: Annotated[str | None, typer.Option(help="Code of the spoken language; detected if left out.")] = None,
     context: Annotated[str, typer.Option(help="Text that names what may be spoken of.")] = "",
-    api_key: Annotated[
-        str | None, typer.Option(envvar="DASHSCOPE_API_KEY", help="Key, if the server wants one.")
-    ] = None,
+    api_key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="Key, if the server wants one.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Write JSON lines.")] = False,
 ) -> None:
     """Stream audio files to a server and show the text as it comes."""
@@ -108,6 +109,40 @@ def demo(
     try:
         with local_server() as server:
             raise typer.Exit(run_transcribe(files, url=server.url, mode=mode.value))
+    except ServerStartError as error:
+        _stop(error)
+
+
+@app.command()
+def conformance(
+    url: Annotated[str | None, typer.Option(help="WebSocket address; a server of its own if left out.")] = None,
+    api_key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="Key, if one is wanted.")] = None,
+    audio: Annotated[list[Path] | None, typer.Option(help="One or two recordings to speak instead.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail also where the cloud is uncertain.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results for machines here.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Id or section of the cases to run.")] = None,
+    list_cases: Annotated[bool, typer.Option("--list", help="Show the cases and run none.")] = False,
+) -> None:
+    """Try a server, this one or another, against the protocol, line by line."""
+    from qwen3_asr_realtime.client.local_server import ServerStartError, local_server  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.conformance.command import run_conformance  # noqa: PLC0415 - quick --help
+
+    def run(url: str) -> int:
+        return run_conformance(
+            url,
+            api_key=api_key,
+            audio=audio or (),
+            strict=strict,
+            json_file=json_file,
+            only=only or (),
+            list_cases=list_cases,
+        )
+
+    if url is not None or list_cases:
+        raise typer.Exit(run(url or DEFAULT_URL))
+    try:
+        with local_server() as server:
+            raise typer.Exit(run(server.url))
     except ServerStartError as error:
         _stop(error)
 

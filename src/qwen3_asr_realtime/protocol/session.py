@@ -380,11 +380,10 @@ class Session:
         item.end_sample = end_sample
         self._current = None
         previous_id, self._last_committed_id = self._last_committed_id, item.id
-        return [
-            AudioCommitted(event_id=self._event_id(), previous_item_id=previous_id, item_id=item.id),
-            ItemCreated(event_id=self._event_id(), previous_item_id=previous_id, item=ItemView(id=item.id)),
-            FinishUtterance(item.id),
-        ]
+        committed = AudioCommitted(event_id=self._event_id(), previous_item_id=previous_id, item_id=item.id)
+        view = ItemView(id=item.id)
+        created = ItemCreated(event_id=self._event_id(), previous_item_id=previous_id, item=view)
+        return [committed, created, FinishUtterance(item.id)]
 
     def _is_first(self, item: Item) -> bool:
         return next(iter(self._unfinished.values())) is item

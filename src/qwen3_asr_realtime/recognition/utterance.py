@@ -93,6 +93,7 @@ class Utterance:
         self._turn = scheduler.turn()
         self._partial: asyncio.Task[Hypothesis] | None = None
         self._previewed_at_s = float("-inf")
+        self._offered: tuple[Preview, str] | None = None  # a preview that waits for its time
 
     # --- audio in ----------------------------------------------------------------------------------------------------
 
@@ -164,6 +165,7 @@ class Utterance:
                     texts.append(segment.final)
                     shown = Preview(segment.confirmation.close(segment.final), "").after(shown).text
                     self._segments.remove(segment)
+                    self._offer(Preview(shown, ""), segment.final.language)
         except EngineError as error:
             log.warning("utterance failed", reason=str(error))
             self._failure = error
@@ -193,13 +195,13 @@ class Utterance:
                 return None
             if segment is not None and segment.closed:
                 return segment
-            wait_s = None
-            if segment is not None and self._is_partial_due(segment):
-                wait_s = self._previewed_at_s + PREVIEW_INTERVAL_S - loop.time()
-                if wait_s <= 0:
-                    return segment
+            self._show_offered()
+            partial_due = segment is not None and self._is_partial_due(segment)
+            wait_s = self._previewed_at_s + PREVIEW_INTERVAL_S - loop.time()
+            if partial_due and wait_s <= 0:
+                return segment
             try:
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(wait_s if partial_due or self._offered else None):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -278,6 +280,18 @@ class Utterance:
         hypothesis = partial.result()
         tentative = length > earliest_cut(self._longest)
         preview = segment.confirmation.update(hypothesis, tentative=tentative).after(shown)
+        self._offer(preview, hypothesis.language)
+
+    def _offer(self, preview: Preview, language: str) -> None:
+        """Show a preview now, or as soon as the last one has been seen for long enough, unless a newer one comes."""
         if preview.text or preview.stash:
-            self._previewed_at_s = asyncio.get_running_loop().time()
-            self._sink.preview(preview.text, preview.stash, hypothesis.language)
+            self._offered = preview, language
+            self._show_offered()
+
+    def _show_offered(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._offered is None or self._finished or now_s < self._previewed_at_s + PREVIEW_INTERVAL_S:
+            return
+        (preview, language), self._offered = self._offered, None
+        self._previewed_at_s = now_s
+        self._sink.preview(preview.text, preview.stash, language)

@@ -157,22 +157,16 @@ class Connection:
                 data = decode_base64(audio)
             for first in range(0, len(data), SLICE_BYTES):
                 await self._backlog.room()
-                await self._listen(self._intake.push(data[first : first + SLICE_BYTES]), received=True)
+                await self._listen(self._intake.push(data[first : first + SLICE_BYTES]))
         except AudioError as error:
             param = "audio" if error.field == "audio" else f"session.{error.field}"
             refusal = ProtocolError(error.message, param=param, event_id=event_id)
             await self._carry_out(self._session.refuse(refusal))
 
-    async def _listen(self, samples: Samples, *, received: bool = False) -> None:
-        """Find speech in new audio, off the event loop, and pass it on.
-
-        Args:
-            samples: New audio at the server's rate; empty while the resampler holds it back.
-            received: Bytes came in, whether or not samples came out yet.
-        """
-        if received or len(samples):
-            await self._carry_out(self._session.audio_received(self._detector.position + len(samples)))
+    async def _listen(self, samples: Samples) -> None:
+        """Find speech in new audio, off the event loop, and pass it on; empty while intake holds it back."""
         if len(samples):
+            await self._carry_out(self._session.audio_received(self._detector.position + len(samples)))
             await self._heard(await self._in_thread(self._detector.push, samples))
 
     async def _heard(self, events: list[VoiceEvent]) -> None:
