@@ -15,6 +15,7 @@ class Segment:
         stream: The engine's view of it.
         confirmation: What of its text is confirmed.
         closed: No more audio will come.
+        speech_probability: The highest probability of speech in any of it.
         decoded_samples: How much of it the last hypothesis covered.
         final: Its final hypothesis, once there.
     """
@@ -24,6 +25,7 @@ class Segment:
         self.stream = stream
         self.confirmation = Confirmation()
         self.closed = False
+        self.speech_probability = 0.0
         self.decoded_samples = 0
         self.final: Hypothesis | None = None
         self._buffer = np.empty(2 * SAMPLE_RATE, np.float32)

@@ -174,10 +174,10 @@ class Connection:
             match event:
                 case SpeechStarted(start_sample):
                     await self._carry_out(self._session.speech_started(start_sample))
-                case SpeechAudio(samples, first_sample):
+                case SpeechAudio(samples, first_sample, probability):
                     if self._speaking is not None:
                         voiced_until = first_sample + len(samples) - self._detector.silence_samples
-                        self._speaking.add(samples, voiced_until)
+                        self._speaking.add(samples, voiced_until, probability)
                 case SpeechStopped(end_sample):
                     await self._carry_out(self._session.speech_stopped(end_sample))
 

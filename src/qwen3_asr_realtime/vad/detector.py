@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from qwen3_asr_realtime.samples import NO_SAMPLES, Samples
-from qwen3_asr_realtime.vad.endpointing import Endpointer, EndpointingParameters, SpeechStarted, SpeechStopped
+from qwen3_asr_realtime.vad.endpointing import Endpointer, EndpointingParameters, SpeechStarted, SpeechStopped, State
 from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES, block_energies
 from qwen3_asr_realtime.vad.history import History
 from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, WINDOW_SAMPLES, SileroModel, SileroState
@@ -21,10 +21,12 @@ class SpeechAudio:
     Attributes:
         samples: float32 [n], read-only.
         first_sample: Position of the first of them in the session.
+        probability: The highest probability of speech in them; 0 where they were not judged.
     """
 
     samples: Samples
     first_sample: int
+    probability: float = 0.0
 
 
 VoiceEvent: TypeAlias = SpeechStarted | SpeechAudio | SpeechStopped
@@ -50,6 +52,7 @@ class SpeechDetector:
         self._judged = 0  # Samples before the remainder.
         self._history = History()
         self._delivered: int | None = None  # End of the audio delivered of the open turn, if one is open.
+        self._probability = 0.0  # The highest since then, or since the turn that may be starting.
 
     @property
     def parameters(self) -> EndpointingParameters:
@@ -117,7 +120,10 @@ class SpeechDetector:
             window = stream[offset : offset + WINDOW_SAMPLES]
             probabilities, self._state.recurrent = self._model.probabilities(window[None], self._state.recurrent)
             self._judged += FRAME_SAMPLES
-            for boundary in self._endpointer.advance(float(probabilities[0]), energies):
+            boundaries = self._endpointer.advance(float(probabilities[0]), energies)
+            quiet = self._endpointer.state is State.QUIET and not boundaries
+            self._probability = 0.0 if quiet else max(self._probability, float(probabilities[0]))
+            for boundary in boundaries:
                 match boundary:
                     case SpeechStarted(start_sample):
                         events.append(boundary)
@@ -132,5 +138,7 @@ class SpeechDetector:
     def _deliver(self, events: list[VoiceEvent]) -> None:
         """Hand out what has been judged of the open turn and not been handed out yet."""
         if self._delivered is not None and self._delivered < self._judged:
-            events.append(SpeechAudio(self._history.read(self._delivered, self._judged), self._delivered))
+            samples = self._history.read(self._delivered, self._judged)
+            events.append(SpeechAudio(samples, self._delivered, self._probability))
             self._delivered = self._judged
+            self._probability = 0.0
