@@ -10,7 +10,7 @@ AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-all lock \
-	test test-basic test-vad test-sdk lint types bench docker-build docker-run clean clean-all
+	test test-basic test-vad test-sdk conformance mutations lint types bench docker-build docker-run clean clean-all
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -83,8 +83,14 @@ test-basic: dev-tools ## Run the tests of the protocol and the server
 test-vad: dev-tools ## Run the tests of voice activity detection
 	$(BIN)/pytest tests/vad
 
-test-sdk: ## Run the official SDK against the server (not written yet)
-	@echo "make test-sdk: there are no SDK tests yet" >&2; exit 1
+test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own, against the server
+	UV=$(UV) $(BIN)/pytest tests/sdk
+
+conformance: dev-tools ## Hold the server (or URL=... another) against the protocol, line by line
+	$(BIN)/qwen3-asr-realtime conformance $(if $(URL),--url $(URL),--strict)
+
+mutations: dev-tools ## Break the server rule by rule and see the conformance suite notice
+	$(BIN)/python scripts/mutations.py
 
 lint: dev-tools ## Check style and format
 	$(BIN)/ruff check
