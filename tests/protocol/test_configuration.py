@@ -10,7 +10,7 @@ from tests.protocol.driver import SUPPORT, VAD
 
 from qwen3_asr_realtime.protocol.configuration import Configuration, Support, TurnDetection
 from qwen3_asr_realtime.protocol.errors import ProtocolError
-from qwen3_asr_realtime.protocol.events import SessionUpdated
+from qwen3_asr_realtime.protocol.events import CorpusView, SessionUpdated
 from qwen3_asr_realtime.protocol.languages import LANGUAGES
 
 INITIAL = Configuration(turn_detection=VAD)
@@ -140,7 +140,7 @@ class TestSection31Merging:
                 ["input_audio_format", "sample_rate", "input_audio_transcription", "turn_detection", "audio", "voice"]
             ),
             st.recursive(
-                st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text("zh0", max_size=3),
                 lambda inner: st.dictionaries(
                     st.sampled_from(["threshold", "type", "language", "corpus", "text", "input", "format"]), inner
                 ),
@@ -268,6 +268,11 @@ class TestNoteDCorpus:
     @pytest.mark.parametrize(("corpus", "text"), [({"text": "foo"}, "foo"), ({"text": ""}, ""), ({"text": None}, None)])
     def test_text(self, corpus, text):
         assert CHANGED.updated({"input_audio_transcription": {"corpus": corpus}}, SUPPORT).corpus_text == text
+
+    def test_an_empty_text_is_echoed_too(self):
+        updated = INITIAL.updated({"input_audio_transcription": {"corpus": {"text": ""}}}, SUPPORT)
+
+        assert updated.view("s", "m").input_audio_transcription.corpus == CorpusView("")
 
     def test_null_removes_it(self):
         assert CHANGED.updated({"input_audio_transcription": {"corpus": None}}, SUPPORT).corpus_text is None

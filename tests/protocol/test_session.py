@@ -284,7 +284,7 @@ class TestSection31SessionUpdate:
     def test_takes_effect_before_the_audio_behind_it(self):
         driver = Driver()
         driver.update(
-            turn_detection=None, input_audio_transcription={"language": "de", "corpus": {"text": "Ahrweiler"}}
+            turn_detection=None, input_audio_transcription={"language": "de-DE", "corpus": {"text": "Ahrweiler"}}
         )
         driver.append()
 
@@ -627,6 +627,14 @@ class TestSection4Fields:
         durations = [event["usage"]["duration"] for event in driver.events if event["type"] == COMPLETED]
         assert durations == [1, 3, 5]
 
+    def test_usage_counts_up_to_the_end_of_the_item_s_speech(self):
+        driver = Driver()
+        item = driver.start_speech()
+        driver.append(3000)
+        driver.stop_speech(1900)
+
+        assert driver.complete(item, "x")[0]["usage"] == {"duration": 2}
+
     def test_language_is_the_requested_one_as_spelt_else_the_detected_one(self):
         driver = Driver()
         detected = driver.turn()
@@ -718,6 +726,7 @@ class TestSection51VadOrder:
     def test_finals_wait_for_the_ones_before(self):
         driver = Driver()
         first, second, third, fourth = (driver.turn() for _ in range(4))
+        driver.preview(first, stash="one")
         driver.preview(second, stash="two")
         driver.preview(fourth, stash="fo")
 

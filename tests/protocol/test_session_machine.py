@@ -228,6 +228,7 @@ class SessionMachine(RuleBasedStateMachine):
                     if self.speaking:
                         self.turn_speech()
                     self.held = False
+                    self.boundary = self.position  # no later turn ends before
                     self.do(self.session.audio_flushed())
                     return
                 case DiscardAudio():

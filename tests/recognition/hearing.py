@@ -55,10 +55,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
+    """How a refresh goes.
+
+    Attributes:
+        latency_s: Time until it ends; infinity hangs until cancelled.
+        error: What it ends with instead of an answer.
+        hypothesis: The answer, instead of what is in the audio.
+        stopping_s: Time the work takes to stop when it is cancelled.
+    """
+
     latency_s: float = 0.0
     error: Exception | None = None
     hypothesis: Hypothesis | None = None
-    """What is answered instead of what is in the audio."""
+    stopping_s: float = 0.0
 
 
 HANGING = Reply(latency_s=math.inf)
@@ -119,8 +128,11 @@ class HearingStream:
         self._engine.most_running = max(self._engine.most_running, running)
         reply = self._engine.reply(call)
         try:
-            await asyncio.sleep(min(reply.latency_s, 1e9))
+            if math.isinf(reply.latency_s):
+                await asyncio.get_running_loop().create_future()
+            await asyncio.sleep(reply.latency_s)
         except asyncio.CancelledError:
+            await asyncio.sleep(reply.stopping_s)
             call.ended = "cancelled"
             raise
         assert heard(audio) == call.text, "the audio has changed meanwhile"

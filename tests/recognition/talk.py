@@ -70,12 +70,12 @@ class Talk:
         """Begin a segment here."""
         self.utterance.start_segment(self.position)
 
-    def add(self, samples: Samples) -> None:
-        """Bring audio in one piece."""
+    def add(self, samples: Samples, *, like_speech: float = 1.0) -> None:
+        """Bring audio in one piece; whatever is not silent sounds so much like speech."""
         self.position += len(samples)
         if samples.any():
             self.voiced_until = self.position
-        self.utterance.add(samples, self.voiced_until)
+        self.utterance.add(samples, self.voiced_until, like_speech if samples.any() else 0.0)
 
     async def say(self, samples: Samples, *, speed: float = 1.0, piece_s: float = 0.1) -> None:
         """Bring audio piece by piece, as it is spoken."""

@@ -1,6 +1,8 @@
 import asyncio
 import itertools
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,15 +144,36 @@ class TestPreviews:
             (text(1, 5), " w6"),
         ]
 
-    async def test_of_long_speech_hold_every_word_once(self):
-        """Whatever was shown of the audio behind a cut, it is shown again with the segment that begins there."""
+    async def test_show_at_a_pause_all_that_was_said(self):
         talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        await asyncio.sleep(1)
+
+        assert (talk.previews[-1].text, talk.previews[-1].stash) == (text(1, 4), "")
+        assert talk.previews[-1].at_s == pytest.approx(2.0 + PREVIEW_INTERVAL_S)
+
+    async def test_end_with_the_utterance(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(4))
+        await asyncio.sleep(1)
+        talk.stop()
+        before = len(talk.previews)
+        await talk.finish()
+
+        assert len(talk.previews) == before
+
+    async def test_of_long_speech_hold_every_word_once_and_none_vanishes(self):
+        """What was shown of the audio behind a cut belongs to the segment that begins there."""
+        talk = Talk(HearingEngine(lambda call: Reply(latency_s=0.15)))
         talk.start()
         await talk.say(words(50))
 
-        for shown in talk.previews:
-            count = len((shown.text + shown.stash).split())
-            assert shown.text + shown.stash == text(1, count)
+        shown = [(preview.text + preview.stash).split() for preview in talk.previews]
+        assert shown == [text(1, len(words_)).split() for words_ in shown]
+        assert shown == sorted(shown, key=len)
 
 
 class TestFinal:
@@ -165,6 +188,17 @@ class TestFinal:
         assert (partial.ended, final.ended) == ("cancelled", "answered")
         assert final.began_s == pytest.approx(2.0)
         assert talk.transcript == text(1, 4)
+
+    async def test_waits_until_a_cancelled_partial_has_stopped(self):
+        """Its slot is not free before."""
+        talk = Talk(HearingEngine(only("partial", Reply(latency_s=math.inf, stopping_s=0.3))))
+        talk.start()
+        await talk.say(words(4))
+        talk.stop()
+        await talk.finish()
+
+        assert talk.engine.most_running == 1
+        assert talk.engine.finals[0].began_s == pytest.approx(2.3)
 
     async def test_is_decoded_afresh_and_as_urgently_as_can_be(self):
         talk = Talk(HearingEngine())
@@ -249,6 +283,32 @@ class TestFinal:
         assert len(talk.engine.calls) == decoded
         assert talk.ends == [("completed", "w1", "en") if decoded else ("completed", "", "")]
 
+    @pytest.mark.parametrize(("like_speech", "decoded"), [(0.29, False), (0.3, True)])
+    async def test_what_does_not_sound_like_speech_is_not_decoded(self, like_speech, decoded):
+        """Models invent words for noise, and a client may set detection so that it takes noise for speech."""
+        talk = Talk(HearingEngine())
+        talk.start()
+        for first in range(1, 9):
+            talk.add(words(1, first), like_speech=like_speech)
+            await asyncio.sleep(0.5)
+        talk.stop()
+        await talk.finish()
+
+        assert (talk.engine.partials != []) == (talk.engine.finals != []) == decoded
+        assert talk.transcript == (text(1, 8) if decoded else "")
+        talk.assert_nothing_left()
+
+    async def test_one_moment_that_sounds_like_speech_is_enough(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        talk.add(words(2), like_speech=0.1)
+        talk.add(words(1, 3), like_speech=0.9)
+        talk.add(words(2, 4), like_speech=0.1)
+        talk.stop()
+        await talk.finish()
+
+        assert talk.transcript == text(1, 5)
+
     async def test_no_speech_at_all(self):
         talk = Talk(HearingEngine())
         await talk.finish()
@@ -280,6 +340,17 @@ class TestLongSpeech:
         assert len(talk.engine.finals) >= 4
         assert all(call.n_samples <= 15 * SAMPLE_RATE for call in talk.engine.calls)
         assert " ".join(call.text for call in talk.engine.finals) == text(1, 120)
+
+    async def test_that_is_cut_in_the_silence_after_it_loses_no_word(self):
+        """Of the segment that begins at the cut, nothing but silence is still to come."""
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(np.concatenate([words(20), silence(0.3), words(9, first=21), silence(0.8)]))
+        talk.stop()
+        await talk.finish()
+
+        assert len(talk.engine.finals) == 2
+        assert talk.transcript == text(1, 29)
 
     async def test_what_is_final_is_not_decoded_again(self):
         talk = Talk(HearingEngine())
@@ -335,13 +406,15 @@ class TestFaults:
         assert talk.transcript == text(1, 4)
 
     async def test_a_partial_that_hangs_is_given_up(self):
-        talk = Talk(HearingEngine(lambda call: HANGING if call.n_samples == SAMPLE_RATE else Reply()))
+        hanging = Reply(latency_s=math.inf, stopping_s=0.3)
+        talk = Talk(HearingEngine(lambda call: hanging if call.n_samples == SAMPLE_RATE else Reply()))
         talk.start()
         await talk.say(words(24))
 
-        hung = talk.engine.calls[0]
+        hung, next_ = talk.engine.calls[:2]
         assert hung.ended == "cancelled"
-        assert talk.engine.calls[1].began_s == pytest.approx(hung.began_s + CADENCE.timeout_s)
+        assert next_.began_s == pytest.approx(hung.began_s + CADENCE.timeout_s + hanging.stopping_s)
+        assert talk.engine.most_running == 1
         assert talk.previews != []
 
     async def test_a_failed_final_is_tried_once_more(self):
@@ -401,6 +474,8 @@ class TestFaults:
         async with asyncio.timeout(60):
             await talk.backlog.room()
 
+        talk.add(words(120, first=121))
+        assert talk.backlog.amount == 0
         talk.stop()
         await talk.finish()
         talk.assert_nothing_left()
@@ -423,7 +498,7 @@ class TestCancellation:
     @pytest.mark.parametrize("kind", ["partial", "final"])
     @pytest.mark.parametrize("state", ["waiting for a slot", "decoding", "between decodes", "failed"])
     async def test_gives_everything_back(self, kind, state):
-        reply = {"decoding": HANGING, "failed": BROKEN}.get(state, Reply())
+        reply = {"decoding": Reply(latency_s=math.inf, stopping_s=0.3), "failed": BROKEN}.get(state, Reply())
         talk = Talk(HearingEngine(only(kind, reply)))
         talk.start()
         async with other_decode(talk.scheduler):

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from qwen3_asr_realtime.audio.errors import AudioError
+from qwen3_asr_realtime.audio.opus import OpusDecoder
 from qwen3_asr_realtime.audio.pcm import PcmDecoder
 from qwen3_asr_realtime.audio.resampling import Resampler
 from qwen3_asr_realtime.samples import Samples
@@ -33,7 +34,9 @@ class Decoder(Protocol):
         ...
 
 
-_DECODERS: Final[Mapping[str, Callable[[int], Decoder]]] = MappingProxyType({"pcm": PcmDecoder, "wav": PcmDecoder})
+_DECODERS: Final[Mapping[str, Callable[[int], Decoder]]] = MappingProxyType(
+    {"pcm": PcmDecoder, "wav": PcmDecoder, "opus": OpusDecoder}
+)
 """How to make the decoder of a format, given the session's sample rate. A new format is a new line here."""
 
 

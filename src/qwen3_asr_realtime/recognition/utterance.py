@@ -141,7 +141,9 @@ class Utterance:
     def _cut(self, segment: Segment) -> None:
         rest = self._close(segment, quietest_cut(segment.audio))
         self.start_segment(segment.start_sample + len(segment))
-        self._segments[-1].append(rest)
+        following = self._segments[-1]
+        following.append(rest)
+        following.speech_probability = segment.speech_probability  # nobody knows in which part it was
 
     def _close(self, segment: Segment, length: int) -> Samples:
         rest = segment.close(length)
@@ -172,7 +174,8 @@ class Utterance:
                     texts.append(segment.final)
                     shown = Preview(segment.confirmation.close(segment.final), "").after(shown).text
                     self._segments.remove(segment)
-                    self._offer(Preview(shown, ""), segment.final.language)
+                    if not self._segments:  # else the words of the next one would vanish until its first partial
+                        self._offer(Preview(shown, ""), segment.final.language)
         except EngineError as error:
             log.warning("utterance failed", reason=str(error))
             self._failure = error
