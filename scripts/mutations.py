@@ -109,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "an odd byte is kept for the next append",
         "server/connection.py",
-        "self._intake.push(data[first : first + SLICE_BYTES])",
-        "self._intake.push(data[first : first + SLICE_BYTES][: len(data) // 2 * 2])",
+        "piece = data[first : first + SLICE_BYTES]",
+        "piece = data[first : first + SLICE_BYTES][: len(data) // 2 * 2]",
     ),
     Mutation(
         "the threshold is not a probability",

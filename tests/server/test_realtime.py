@@ -98,7 +98,8 @@ class TestSection1Connection:
 
     async def test_refuses_an_unknown_model_if_told_to(self) -> None:
         name = "x" * 1000  # longer than a close frame may be
-        async with running_server(unknown_model="refuse") as server, server.connect(f"{REALTIME}?model={name}") as client:
+        path = f"{REALTIME}?model={name}"
+        async with running_server(unknown_model="refuse") as server, server.connect(path) as client:
             event = await client.receive()
             assert event["type"] == "error"
             assert event["error"]["code"] == "model_not_found"

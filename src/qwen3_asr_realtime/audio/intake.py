@@ -53,6 +53,9 @@ class AudioIntake:
         AudioError: The format or the rate is not supported.
     """
 
+    is_compressed: bool
+    """Whether a few bytes may hold a lot of audio, and so take long to decode."""
+
     formats: Final = tuple(_DECODERS)
 
     def __init__(self, audio_format: str, sample_rate: int) -> None:
@@ -62,6 +65,7 @@ class AudioIntake:
                 f"Invalid value: {audio_format!r}. Supported values are: {', '.join(map(repr, _DECODERS))}.",
                 field="input_audio_format",
             )
+        self.is_compressed = make_decoder is not PcmDecoder
         self._decoder = make_decoder(sample_rate)
         self._resampler = Resampler(self._decoder.sample_rate)
 

@@ -42,7 +42,7 @@ LARGE_FRAME_CHARS = 64 * 1024
 """Text longer than this (about 1.5 s of audio) is parsed and decoded off the event loop: 15 MiB takes tens of ms."""
 
 SLICE_BYTES = 32 * 1024
-"""Audio is resampled (on the loop, 5-50 us per 100 ms) and listened to in slices of about a second, so that no session
+"""PCM is resampled (on the loop, 5-50 us per 100 ms) and listened to in slices of about a second, so that no session
 holds the loop or a listening thread for long."""
 
 EndpointingRule = Callable[[TurnDetection | None], EndpointingParameters]
@@ -157,7 +157,11 @@ class Connection:
                 data = decode_base64(audio)
             for first in range(0, len(data), SLICE_BYTES):
                 await self._backlog.room()
-                await self._listen(self._intake.push(data[first : first + SLICE_BYTES]))
+                piece = data[first : first + SLICE_BYTES]
+                if self._intake.is_compressed:
+                    await self._listen(await self._in_thread(self._intake.push, piece))
+                else:
+                    await self._listen(self._intake.push(piece))
         except AudioError as error:
             param = "audio" if error.field == "audio" else f"session.{error.field}"
             refusal = ProtocolError(error.message, param=param, event_id=event_id)
