@@ -276,7 +276,7 @@ class TestSection31SessionUpdate:
             ConfigureDetection(TurnDetection(0.3, 400, 300))
         ]
         assert commands_since(driver, lambda: driver.update(sample_rate=8000)) == [
-            FlushAudio(),
+            DiscardAudio(),
             ConfigureIntake("pcm", 8000),
         ]
         assert commands_since(driver, lambda: driver.update(sample_rate=8000, turn_detection={"threshold": 0.3})) == []

@@ -30,7 +30,7 @@ from qwen3_asr_realtime.protocol.commands import (
     StartSegment,
 )
 from qwen3_asr_realtime.protocol.configuration import Configuration, Support
-from qwen3_asr_realtime.protocol.errors import ErrorType, ProtocolError, shown
+from qwen3_asr_realtime.protocol.errors import ProtocolError, shown
 from qwen3_asr_realtime.protocol.events import (
     AudioAppend,
     AudioClear,
@@ -204,7 +204,7 @@ class Session:
         self.configuration = new
         outputs: Outputs = []
         if (new.audio_format, new.sample_rate) != (old.audio_format, old.sample_rate):
-            outputs += [FlushAudio(), ConfigureIntake(new.audio_format, new.sample_rate)]
+            outputs += [DiscardAudio(), ConfigureIntake(new.audio_format, new.sample_rate)]
         if new.turn_detection != old.turn_detection:
             outputs.append(ConfigureDetection(new.turn_detection))
         return [*outputs, SessionUpdated(event_id=self._event_id(), session=new.view(self.id, self.model))]
@@ -441,11 +441,11 @@ class Session:
         except KeyError:
             raise IllegalTransition(f"{signal.name} while {self.state.name}") from None
 
-    def _error(self, error: ProtocolError, error_type: ErrorType = "invalid_request_error") -> ErrorEvent:
+    def _error(self, error: ProtocolError) -> ErrorEvent:
         return ErrorEvent(
             event_id=self._event_id(),
             error=ErrorView(
-                type=error_type,
+                type="invalid_request_error",
                 code=error.code,
                 message=error.message,
                 param=error.param,

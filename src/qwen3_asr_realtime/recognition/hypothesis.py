@@ -73,7 +73,7 @@ class Confirmation:
 
     Attributes:
         text: What is confirmed.
-        contradictions: Hypotheses that did not begin with the confirmed text; the text stayed.
+        contradictions: Hypotheses that did not begin with the confirmed text; the text stayed all the same.
     """
 
     def __init__(self) -> None:
@@ -92,19 +92,19 @@ class Confirmation:
         newest, last = units(hypothesis.text), self._last
         self._last = newest
         confirmed = len(self._confirmed)
-        if newest[:confirmed] != self._confirmed:
-            self.contradictions += 1
-            return Preview(self.text, "".join(newest[confirmed:]))
+        contradicts = newest[:confirmed] != self._confirmed
+        self.contradictions += contradicts
+        agreed = 0
         if tentative:
-            agreed = 0
+            pass
         elif hypothesis.stable_chars is None:
-            agreed = _common_prefix_length(newest[:-1], last)
-        else:
-            agreed = _units_within(newest, hypothesis.stable_chars)
-        if agreed > confirmed:
-            self._confirmed = newest[:agreed]
-            self.text = "".join(self._confirmed)
-        return Preview(self.text, "".join(newest[len(self._confirmed) :]))
+            # After a contradiction, too: the text goes on at the same number of units, or it would stand still.
+            agreed = _common_prefix_length(newest[confirmed:-1], last[confirmed:])
+        elif not contradicts:
+            agreed = max(0, _units_within(newest, hypothesis.stable_chars) - confirmed)
+        self._confirmed += newest[confirmed : confirmed + agreed]
+        self.text = "".join(self._confirmed)
+        return Preview(self.text, "".join(newest[confirmed + agreed :]))
 
     def close(self, final: Hypothesis) -> str:
         """Take the segment's final hypothesis and return its text as previews should go on showing it.

@@ -18,8 +18,8 @@ from qwen3_asr_realtime.text import join_transcripts
 TAIL_SAMPLES = samples_from_ms(200)
 """Audio after the end of speech that a final still hears: a fading last sound lies below the detector's threshold."""
 
-MIN_SPEECH_SAMPLES = samples_from_ms(300)
-"""Segments with less are not decoded: models invent words for them (Moonshine says "You")."""
+MIN_SEGMENT_SAMPLES = samples_from_ms(300)
+"""Segments with less, pre-roll included, are not decoded: models invent words for them (Moonshine says "You")."""
 
 MIN_SPEECH_PROBABILITY = 0.3
 """Segments whose every frame stays below are not decoded, however sensitive the client set detection: models invent
@@ -130,8 +130,9 @@ class Utterance:
     def end_segment(self, end_sample: int) -> None:
         """The open segment's speech ended at `end_sample` of the session; what was added beyond is silence."""
         segment = self._segments[-1]
-        speech = end_sample - segment.start_sample
-        self._close(segment, speech + TAIL_SAMPLES if speech >= MIN_SPEECH_SAMPLES else 0)
+        length = end_sample - segment.start_sample
+        tail = TAIL_SAMPLES if self._voiced_until <= end_sample else 0  # speech that goes on belongs to what follows
+        self._close(segment, length + tail if length >= MIN_SEGMENT_SAMPLES else 0)
 
     def finish(self) -> None:
         """No more audio will come."""
