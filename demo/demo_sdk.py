@@ -9,7 +9,6 @@ Ctrl-C ends it; the last sentence still comes.
 
 import argparse
 import base64
-import os
 import shutil
 import signal
 import sys
@@ -149,8 +148,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--url", default="ws://localhost:8001/api-ws/v1/realtime")
     parser.add_argument("--language", help="such as zh or en; without it, the server finds out")
     parser.add_argument("--model", default="qwen3-asr-flash-realtime")
-    # The SDK wants a key, even where the server asks for none.
-    parser.add_argument("--api-key", default=os.environ.get("DASHSCOPE_API_KEY", "none"))
+    parser.add_argument("--api-key", default="none", help="the SDK wants one, even where the server does not")
     return parser.parse_args()
 
 

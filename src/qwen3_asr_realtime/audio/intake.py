@@ -30,7 +30,7 @@ class Decoder(Protocol):
         ...
 
     def flush(self) -> Samples:
-        """End of the stream: what was held back. The next bytes begin a new stream."""
+        """End of the stream: what was held back. The next bytes begin a new stream, or the decoder knows better."""
         ...
 
 
@@ -43,11 +43,12 @@ _DECODERS: Final[Mapping[str, Callable[[int], Decoder]]] = MappingProxyType(
 class AudioIntake:
     """Decodes and resamples all audio of one session.
 
-    Does no I/O and keeps a few hundred samples at most. Calls may come from different threads, one at a time.
+    Does no I/O and keeps a few hundred samples at most, or one page of Ogg. Calls may come from different threads, one
+    at a time.
 
     Args:
         audio_format: One of `formats`.
-        sample_rate: Rate in Hz of the audio that will be pushed.
+        sample_rate: Rate in Hz of the audio that will be pushed; does not matter for Opus.
 
     Raises:
         AudioError: The format or the rate is not supported.
@@ -80,7 +81,7 @@ class AudioIntake:
     def flush(self) -> Samples:
         """End of one stream (a commit, or the end of the session): the samples still held back.
 
-        The next bytes begin a new stream, which may bring a header of its own.
+        The next bytes begin a new stream, which may bring a header of its own. Ogg may also go on where it was.
         """
         tail = self._resampler.push(self._decoder.flush())
         return np.concatenate((tail, self._resampler.flush()))

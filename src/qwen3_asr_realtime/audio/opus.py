@@ -167,7 +167,7 @@ class _PacketDecoder:
 
     def __init__(self) -> None:
         self.concealed_samples = 0
-        # libopus itself mixes down, and returns floats; FFmpeg's own decoder does neither.
+        # Not FFmpeg's own decoder, "opus": libopus mixes stereo down itself, and conceals what is missing.
         self._codec = av.AudioCodecContext.create("libopus", "r")
         self._codec.layout = "mono"
         self._codec.options = {"request_sample_fmt": "flt"}

@@ -222,6 +222,7 @@ HABITS = (
                 for step in (Append(sound, chunk_ms=20), COMMIT, *committed(name, sound, previous=before, within_s=3))
             ),
         ),
+        alone=True,
     ),
     Case(
         "neko-vad",
@@ -254,6 +255,7 @@ HABITS = (
             *committed("a", FIRST, within_s=3),
             EXPECT_FINISHED,
         ),
+        alone=True,
     ),
     Case(
         "bibi",
@@ -270,6 +272,7 @@ HABITS = (
             *committed("a", FIRST, within_s=6),
             Close(),
         ),
+        alone=True,
     ),
     Case(
         "cogd",
