@@ -1,6 +1,7 @@
 """Running the programs of this folder with one version of the SDK, and reading what they saw."""
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,9 +68,9 @@ class Seen:
         return [event["transcript"] for event in self.of_type(COMPLETED)]
 
     @property
-    def texts(self) -> list[str]:
-        """The same, ended by a full stop: a sample more or less of audio, and the model ends them with a comma."""
-        return [transcript.rstrip(",.") + "." for transcript in self.transcripts]
+    def spoken(self) -> list[str]:
+        """The same without commas and full stops, which depend on every sample at the edges of an item."""
+        return [re.sub(r"[,.]", "", transcript) for transcript in self.transcripts]
 
     @property
     def items(self) -> list[list[str]]:

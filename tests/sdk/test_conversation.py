@@ -77,7 +77,7 @@ def test_every_update_arrives_and_is_answered(
     # The SDK has put a second question mark into the address.
     assert tap.requests[0].endswith("?tenant=a?model=qwen3-asr-flash-realtime-2025-10-27")
     assert seen.events[0]["session"]["model"] == "qwen3-asr-flash-realtime-2025-10-27"
-    assert seen.texts[0].startswith("w1 w2"), "enable_input_audio_transcription=False is no reason to hear nothing"
+    assert seen.transcripts[0].startswith("w1 w2"), "enable_input_audio_transcription=False means no deafness"
 
 
 def test_an_invalid_update_is_an_event_and_no_end(sdk: Sdk, server: LocalServer, recordings: dict[str, Path]) -> None:

@@ -38,7 +38,7 @@ FINISHING = (
         "session.finish as the very first event is answered with session.finished",
         ("§15.13", "§5.4 finish as very first event"),
         "DOC",
-        (Connect(), FINISH, Expect(CREATED), Expect(FINISHED),
+        (Connect(), FINISH, Expect(CREATED), Expect(FINISHED)),
         always=rules.finished_is_asked_for_and_last,
     ),
     Case(
@@ -46,14 +46,14 @@ FINISHING = (
         "session.finish without audio in Manual mode: session.finished, no item",
         ("§15.13", "§2.3"),
         "DOC",
-        (*manual(), FINISH, Expect(FINISHED),
+        (*manual(), FINISH, Expect(FINISHED)),
     ),
     Case(
         "finish-after-silence",
         "session.finish after silence only in VAD mode: session.finished, no item",
         ("§15.13", "§2.3"),
         "OBS",
-        (*vad(), Append(silence(2)), FINISH, Expect(FINISHED),
+        (*vad(), Append(silence(2)), FINISH, Expect(FINISHED)),
     ),
     Case(
         "finish-in-mid-speech",
