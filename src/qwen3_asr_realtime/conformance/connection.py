@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event as WireEvent
 from websockets.typing import Origin, Subprotocol
@@ -72,7 +72,7 @@ class Target:
         return headers
 
 
-class _PingCounter(ClientConnection):
+class _PingWatch(ClientConnection):
     """Notes that the server sent a ping."""
 
     @cached_property
@@ -89,7 +89,7 @@ class _PingCounter(ClientConnection):
 class Connection:
     """An open connection. Its frames are read all the time, unless it is told to stop, and kept until asked for."""
 
-    def __init__(self, socket: _PingCounter, log: Log) -> None:
+    def __init__(self, socket: _PingWatch, log: Log) -> None:
         self.log = log
         self.audio_ms = 0.0
         self._socket = socket
@@ -121,11 +121,11 @@ class Connection:
                 max_size=None,
                 max_queue=None,
                 compression=None,
-                create_connection=_PingCounter,
+                create_connection=_PingWatch,
             )
         except InvalidStatus as refusal:
             raise Mismatch("a connection", f"HTTP status {refusal.response.status_code}") from refusal
-        except (OSError, TimeoutError, InvalidHandshake) as error:
+        except (OSError, TimeoutError, WebSocketException) as error:
             raise Mismatch("a connection", str(error) or f"no answer within {OPEN_TIMEOUT_S:g} s") from error
         connection = cls(_narrow(socket), Log(step.name))
         connection._record("note", text=f"open {urlunsplit(urlsplit(url)._replace(scheme='', netloc=''))}")
@@ -253,8 +253,8 @@ class Connection:
         return entry
 
 
-def _narrow(socket: ClientConnection) -> _PingCounter:
-    if not isinstance(socket, _PingCounter):
+def _narrow(socket: ClientConnection) -> _PingWatch:
+    if not isinstance(socket, _PingWatch):
         raise TypeError("websockets ignored create_connection")
     return socket
 

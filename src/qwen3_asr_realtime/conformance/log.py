@@ -9,6 +9,7 @@ Event: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["sent", "received", "note"]
 
 _SHOWN_CHARS = 200
+_ARROWS: dict[Kind, str] = {"sent": "→", "received": "←", "note": "·"}
 _APPEND = "input_audio_buffer.append"
 
 
@@ -38,10 +39,14 @@ class Entry:
         kind = self.event.get("type") if self.event is not None else None
         return kind if isinstance(kind, str) else ""
 
+    @property
+    def content(self) -> str:
+        """What the frame says, cut short."""
+        content = self.text if self.event is None else json.dumps(self.event, ensure_ascii=False)
+        return content if len(content) <= _SHOWN_CHARS else content[: _SHOWN_CHARS - 1] + "…"
+
     def __str__(self) -> str:
-        arrow = {"sent": "→", "received": "←", "note": "·"}[self.kind]
-        body = self.text if self.event is None else json.dumps(self.event, ensure_ascii=False)
-        return f"{self.at_s:8.3f} {arrow} {body if len(body) <= _SHOWN_CHARS else body[: _SHOWN_CHARS - 1] + '…'}"
+        return f"{self.at_s:8.3f} {_ARROWS[self.kind]} {self.content}"
 
 
 @dataclass(slots=True)

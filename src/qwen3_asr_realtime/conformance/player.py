@@ -186,7 +186,7 @@ class Player:
                         entry = await self._next("nothing")
                 except TimeoutError:
                     return
-                raise Mismatch(f"nothing for {for_s:g} s", _in_words(entry))
+                raise Mismatch(f"nothing for {for_s:g} s", entry.content)
             case ExpectPing(within_s):
                 async with _within(within_s, "a ping"):
                     await self._current.pinged()
@@ -199,7 +199,7 @@ class Player:
             while entry.type == TEXT != type_:
                 entry = await self._next(type_)
         if entry.type != type_:
-            raise Mismatch(type_, _in_words(entry))
+            raise Mismatch(type_, entry.content)
         for difference in differences(fields, entry.event, self._memory):
             raise Mismatch(f"{type_} with {difference.expected}", difference.got)
 
@@ -214,7 +214,7 @@ class Player:
             if closed.code not in codes:
                 raise Mismatch(wanted, str(closed)) from None
             return
-        raise Mismatch(wanted, _in_words(entry))
+        raise Mismatch(wanted, entry.content)
 
     async def _next(self, wanted: str) -> Entry:
         try:
@@ -225,7 +225,7 @@ class Player:
     def _expect_nothing_unread(self, connection: Connection) -> None:
         for entry in connection.unread():
             if entry.type != TEXT:
-                raise Mismatch("no further event", _in_words(entry))
+                raise Mismatch("no further event", entry.content)
 
 
 @asynccontextmanager
@@ -236,7 +236,3 @@ async def _within(seconds: float, wanted: str) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise Mismatch(wanted, f"nothing within {seconds:g} s") from None
-
-
-def _in_words(entry: Entry) -> str:
-    return str(entry)[11:]

@@ -103,7 +103,7 @@ async def _is_refused(connection: Connection) -> bool:
         if isinstance(closed.__cause__, Closed) and closed.__cause__.code in FULL_CODES:
             return True
         raise Mismatch(wanted, closed.got) from None
-    raise Mismatch(wanted, str(more))
+    raise Mismatch(wanted, more.content)
 
 
 async def _answer(connection: Connection) -> Entry:

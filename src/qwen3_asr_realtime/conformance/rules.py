@@ -73,7 +73,7 @@ def frames_are_events(log: Log) -> None:
     """Every frame is a text frame with one JSON object that has a string `type`."""
     for entry in log.received():
         if not entry.type:
-            raise Mismatch("a text frame with a JSON object and a string 'type'", str(entry))
+            raise Mismatch("a text frame with a JSON object and a string 'type'", entry.content)
 
 
 def types_are_documented(log: Log) -> None:
@@ -168,7 +168,7 @@ def no_error_after_finish(log: Log) -> None:
     for entry in log.entries:
         asked = asked or (entry.kind == "sent" and entry.type == FINISH)
         if asked and entry.type == ERROR and entry.kind == "received":
-            raise Mismatch("no error after session.finish", str(entry))
+            raise Mismatch("no error after session.finish", entry.content)
 
 
 # --- items -----------------------------------------------------------------------------------------------------------

@@ -131,8 +131,7 @@ class Utterance:
         """The open segment's speech ended at `end_sample` of the session; what was added beyond is silence."""
         segment = self._segments[-1]
         length = end_sample - segment.start_sample
-        tail = TAIL_SAMPLES if self._voiced_until <= end_sample else 0  # speech that goes on belongs to what follows
-        self._close(segment, length + tail if length >= MIN_SEGMENT_SAMPLES else 0)
+        self._close(segment, length + TAIL_SAMPLES if length >= MIN_SEGMENT_SAMPLES else 0)
 
     def finish(self) -> None:
         """No more audio will come."""

@@ -7,6 +7,7 @@ with `saw` (what), `at_s` (when, on the monotonic clock) and details.
 import argparse
 import base64
 import json
+import threading
 import time
 import wave
 from collections.abc import Iterator
@@ -16,9 +17,12 @@ MODEL = "qwen3-asr-flash-realtime"
 KEY = "none"
 CHUNK_MS = 100
 
+_lock = threading.Lock()
+
 
 def say(saw: str, **details: Any) -> None:
-    print(json.dumps({"saw": saw, "at_s": time.monotonic(), **details}), flush=True)  # noqa: T201 - read by the tests
+    with _lock:  # the SDK's thread speaks as well, and print writes a line in two pieces
+        print(json.dumps({"saw": saw, "at_s": time.monotonic(), **details}), flush=True)  # noqa: T201 - read by the tests
 
 
 def arguments() -> argparse.Namespace:
