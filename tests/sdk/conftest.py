@@ -21,7 +21,7 @@ from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-UV = shutil.which(os.environ.get("UV", "uv")) or str(ROOT / ".uv" / "bin" / "uv")
+UV = str(Path(shutil.which(os.environ.get("UV", "uv")) or ROOT / ".uv" / "bin" / "uv").absolute())
 
 VERSIONS = ("1.25.6", "1.25.24", "2.0.2")
 """The first that has `end_session`, the last of its line, and the newest (whose class for it 1.27.8 has as well)."""
