@@ -18,6 +18,7 @@ from qwen3_asr_realtime.client.local_server import local_server
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "qwen3_asr_realtime"
+CASES_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,12 @@ def failed_cases(mutation: Mutation) -> list[str] | None:
     return [case["id"] for case in cases if case["verdict"] == "failed"]
 
 
+def summary(cases: list[str]) -> str:
+    """The first few cases, and how many more."""
+    shown = ", ".join(f"`{case}`" for case in cases[:CASES_SHOWN]) or "NONE"
+    return shown + (f" and {len(cases) - CASES_SHOWN} more" if len(cases) > CASES_SHOWN else "")
+
+
 def main() -> int:
     """Try all mutations; the exit status is 0 if each was noticed."""
     noticed = 0
@@ -152,7 +159,7 @@ def main() -> int:
     for mutation in MUTATIONS:
         failed = failed_cases(mutation)
         noticed += bool(failed)
-        shown = "the edit does not fit the code" if failed is None else ", ".join(failed) or "NONE"
+        shown = "the edit does not fit the code" if failed is None else summary(failed)
         sys.stdout.write(f"| {mutation.rule} | {shown} |\n")
         sys.stdout.flush()
     sys.stdout.write(f"\n{noticed} of {len(MUTATIONS)} mutations noticed\n")

@@ -95,8 +95,6 @@ class TestSection31Merging:
         [
             {},
             {"modalities": ["audio", 1], "voice": None, "instructions": "hum", "output_audio_format": "x"},
-            {"input_audio_transcription": {}},
-            {"input_audio_transcription": {"model": None}},
             {"input_audio_format": None, "sample_rate": None},
             {"audio": None},
             {"audio": {"input": 3, "output": {"format": {"type": "nonsense"}}}},
@@ -120,8 +118,9 @@ class TestSection31Merging:
             turn_detection=TurnDetection(threshold=0.1, silence_duration_ms=600, prefix_padding_ms=100),
         )
 
-    def test_null_for_transcription_resets_it(self):
-        updated = CHANGED.updated({"input_audio_transcription": None}, SUPPORT)
+    @pytest.mark.parametrize("transcription", [None, {}, {"model": None}])
+    def test_a_transcription_that_says_nothing_resets_it(self, transcription):
+        updated = CHANGED.updated({"input_audio_transcription": transcription}, SUPPORT)
 
         assert (updated.requested_language, updated.corpus_text) == (None, None)
 

@@ -95,10 +95,10 @@ class Configuration:
         transcription = fields.get("input_audio_transcription", _ABSENT)
         turn_detection = fields.get("turn_detection", _ABSENT)
         language, corpus_text = self.requested_language, self.corpus_text
-        if transcription is None:
-            language, corpus_text = None, None
-        elif transcription is not _ABSENT:
-            transcription = _object(transcription, _TRANSCRIPTION)
+        if transcription is not _ABSENT:
+            transcription = {} if transcription is None else _object(transcription, _TRANSCRIPTION)
+            if not transcription.keys() & {"language", "corpus"}:
+                language, corpus_text = None, None  # how SDKs say that nothing is set
             if "language" in transcription:
                 language = _language(transcription["language"], support)
             if "corpus" in transcription:

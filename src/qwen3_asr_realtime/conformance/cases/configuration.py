@@ -177,6 +177,20 @@ MERGING = (
         uncertain=_JUDGED,
     ),
     Case(
+        "transcription-empty-resets",
+        "an `input_audio_transcription` that says nothing means automatic detection again",
+        ("§3.1",),
+        "DOC",
+        (
+            *connected(),
+            update(input_audio_transcription={"language": "en", "corpus": {"text": "Dashwood"}}),
+            Expect(UPDATED),
+            update(input_audio_transcription={}),
+            expect_updated(input_audio_transcription={"language": ABSENT, "corpus": ABSENT}),
+        ),
+        uncertain=_JUDGED,
+    ),
+    Case(
         "update-in-midstream",
         "between two items language, corpus, threshold and silence may change, and the next item has them",
         ("§5.4 session.update mid-stream", "§3.1"),
