@@ -4,5 +4,6 @@ import sys
 
 from qwen3_asr_realtime.cli import main
 
-sys.argv[1:1] = ["serve"]
-main()
+if __name__ == "__main__":  # vLLM's processes import this file once more
+    sys.argv[1:1] = ["serve"]
+    main()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qwen3_asr_realtime.engines.base import EngineInfo, Hypothesis, Priority, SegmentOptions
-from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+from qwen3_asr_realtime.engines.base import EngineInfo, EngineStatus, Hypothesis, Priority, SegmentOptions
+from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples
 
 WORD_S = 0.4
 GAP_S = 0.1  # between two words; they come at two a second
@@ -50,6 +50,8 @@ class Call:
     use_prefix: bool
     priority: Priority
     began_s: float
+    following_samples: int
+    speech_confirmed: bool
     ended: str = "running"  # then "answered", "failed" or "cancelled"
 
 
@@ -88,12 +90,21 @@ class HearingEngine:
         *,
         concurrency: int = 1,
         max_segment_s: float = 15.0,
+        partial_step_s: float = 0.0,
     ) -> None:
         self.reply = reply
         self.calls: list[Call] = []
         self.open_streams = 0
         self.most_running = 0
-        self.info = EngineInfo("hearing", "hearing", None, max_segment_s=max_segment_s, concurrency=concurrency)
+        self.info = EngineInfo(
+            "hearing",
+            "hearing",
+            None,
+            max_segment_s=max_segment_s,
+            concurrency=concurrency,
+            partial_step_s=partial_step_s,
+        )
+        self.status = EngineStatus()
 
     @property
     def finals(self) -> list[Call]:
@@ -118,11 +129,18 @@ class HearingStream:
         self._closed = False
 
     async def refresh(
-        self, audio: Samples, *, final: bool, use_prefix: bool = True, priority: Priority = Priority.PARTIAL
+        self,
+        audio: Samples,
+        *,
+        final: bool,
+        following: Samples = NO_SAMPLES,
+        use_prefix: bool = True,
+        speech_confirmed: bool = True,
+        priority: Priority = Priority.PARTIAL,
     ) -> Hypothesis:
         assert not self._closed
         began_s = asyncio.get_running_loop().time()
-        call = Call(heard(audio), len(audio), final, use_prefix, priority, began_s)
+        call = Call(heard(audio), len(audio), final, use_prefix, priority, began_s, len(following), speech_confirmed)
         self._engine.calls.append(call)
         running = sum(other.ended == "running" for other in self._engine.calls)
         self._engine.most_running = max(self._engine.most_running, running)

@@ -81,6 +81,19 @@ class TestCadence:
         await talk.say(words(2, first=4))
         assert talk.engine.calls[-1].text == text(1, 4)
 
+    async def test_partials_keep_to_the_step_of_the_engine(self):
+        """Vllm's are cheapest on whole seconds; what is beyond goes along as right context."""
+        talk = Talk(HearingEngine(partial_step_s=1.0))
+        talk.start()
+        await talk.say(words(7), piece_s=0.3)
+
+        assert [call.n_samples / SAMPLE_RATE for call in talk.engine.calls] == [1.0, 2.0, 3.0]
+        assert [call.began_s for call in talk.engine.calls] == pytest.approx([1.2, 2.1, 3.0])
+        assert [call.following_samples for call in talk.engine.calls] == [3200, 1600, 0]
+        talk.stop()
+        await talk.finish()
+        assert talk.engine.calls[-1].n_samples == 3.5 * SAMPLE_RATE
+
     async def test_speech_without_words_is_no_reason_to_hurry(self):
         talk = Talk(HearingEngine(lambda call: Reply(hypothesis=Hypothesis(""))))
         talk.start()
@@ -262,6 +275,28 @@ class TestFinal:
         await talk.finish()
 
         assert [call.n_samples for call in talk.engine.calls] == [int(2.2 * SAMPLE_RATE)]
+
+    async def test_is_given_what_follows_but_nothing_of_the_next_segment(self):
+        talk = Talk(HearingEngine(max_segment_s=5))
+        talk.start()
+        talk.add(words(12))
+        talk.add(silence(2))
+        talk.stop()
+        await talk.finish()
+
+        assert [call.following_samples for call in talk.engine.finals] == [0, SAMPLE_RATE // 2]
+        assert talk.transcript == text(1, 12)
+
+    @pytest.mark.parametrize(("like_speech", "confirmed"), [(0.49, False), (0.5, True)])
+    async def test_knows_whether_it_is_sure_that_somebody_speaks(self, like_speech, confirmed):
+        talk = Talk(HearingEngine())
+        talk.start()
+        talk.add(words(4), like_speech=like_speech)
+        await asyncio.sleep(1)
+        talk.stop()
+        await talk.finish()
+
+        assert {call.final: call.speech_confirmed for call in talk.engine.calls} == {False: confirmed, True: confirmed}
 
     async def test_hears_what_there_is_if_speech_was_cut_off(self):
         talk = Talk(HearingEngine())
@@ -493,6 +528,29 @@ class TestFaults:
 
         assert talk.ends == []
         talk.assert_nothing_left()
+
+
+class TestLoops:
+    LOOP = Hypothesis("one two " * 20, "en", truncated=True)
+
+    async def test_the_prefix_is_left_out_once_and_the_loop_not_shown(self):
+        talk = Talk(
+            HearingEngine(lambda call: Reply(hypothesis=self.LOOP if 3 <= call.n_samples / 8000 <= 5 else None))
+        )
+        talk.start()
+        await talk.say(words(8))
+
+        assert [call.use_prefix for call in talk.engine.partials] == [True, True, False, True, False, True, True]
+        assert [len((shown.text + shown.stash).split()) for shown in talk.previews] == [2, 6, 7, 8]
+
+    async def test_an_answer_at_its_bound_without_a_loop_is_shown(self):
+        cut_off = Hypothesis("one two three", "en", truncated=True)
+        talk = Talk(HearingEngine(lambda call: Reply(hypothesis=cut_off)))
+        talk.start()
+        await talk.say(words(4))
+
+        assert talk.previews[0].stash == cut_off.text
+        assert all(call.use_prefix for call in talk.engine.partials)
 
 
 class TestCancellation:

@@ -10,10 +10,10 @@ utterance is one segment, or several joined by `recognition/` when somebody spea
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
-from qwen3_asr_realtime.samples import Samples
+from qwen3_asr_realtime.samples import NO_SAMPLES, Samples
 
 
 class Priority(IntEnum):
@@ -34,6 +34,8 @@ class EngineInfo:
         languages: Codes it recognises (`protocol/languages.py`), or None for all the protocol knows.
         max_segment_s: Longest audio one refresh may carry, in seconds.
         concurrency: How many refreshes make progress at the same time; more only wait.
+        partial_step_s: Partials are cheapest and best where their audio is a multiple of this, in seconds; 0 if any
+            length is as good.
     """
 
     name: str
@@ -41,6 +43,30 @@ class EngineInfo:
     languages: frozenset[str] | None
     max_segment_s: float
     concurrency: int
+    partial_step_s: float = 0.0
+
+
+class Condition(StrEnum):
+    """How well an engine can work. DEGRADED: it answers, with less than it was given; DOWN: it does not answer now."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """How an engine is right now.
+
+    Attributes:
+        condition: Whether it can work.
+        reason: What is wrong, for the operator; empty if nothing is.
+        restarts: How often it died and was started again.
+    """
+
+    condition: Condition = Condition.OK
+    reason: str = ""
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +112,9 @@ class SegmentStream(Protocol):
         audio: Samples,
         *,
         final: bool,
+        following: Samples = NO_SAMPLES,
         use_prefix: bool = True,
+        speech_confirmed: bool = True,
         priority: Priority = Priority.PARTIAL,
     ) -> Hypothesis:
         """Recognise the segment's audio so far.
@@ -97,7 +125,11 @@ class SegmentStream(Protocol):
         Args:
             audio: All samples of the segment from its start, never a delta; not written to while the call runs.
             final: The segment is complete; take the most accurate path.
+            following: Samples right after `audio` as far as they are known and belong to no other segment: not to be
+                recognised, but real sound where an engine wants right context or a least length.
             use_prefix: Whether earlier hypotheses of this stream may steer this one.
+            speech_confirmed: Whether it is sure that somebody speaks. If not, an engine had better be free to answer
+                that nobody does.
             priority: Place in the order of work, for engines with a queue of their own.
 
         Raises:
@@ -116,6 +148,11 @@ class Engine(Protocol):
     @property
     def info(self) -> EngineInfo:
         """What this engine is; readable before `start`."""
+        ...
+
+    @property
+    def status(self) -> EngineStatus:
+        """How it is right now, once started."""
         ...
 
     async def start(self) -> None:

@@ -7,13 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, Hypothesis, Priority, SegmentOptions
+from qwen3_asr_realtime.engines.base import (
+    EngineError,
+    EngineInfo,
+    EngineStatus,
+    Hypothesis,
+    Priority,
+    SegmentOptions,
+)
 from qwen3_asr_realtime.engines.moonshine.model import Moonshine, Transcript
 from qwen3_asr_realtime.engines.moonshine.weights import locate_weights, verify_weights
-from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples
 
 MAX_SEGMENT_S = 15.0
-"""Longest segment. Longer ones cost more per second of audio (`benchmarks/engine_cost.py`) and read no better."""
+"""Longest segment. Longer ones cost more per second of audio (`benchmarks/embedded_cost.py`) and read no better."""
 
 
 class EmbeddedEngine:
@@ -40,6 +47,11 @@ class EmbeddedEngine:
     def info(self) -> EngineInfo:
         """What this engine is."""
         return self._info
+
+    @property
+    def status(self) -> EngineStatus:
+        """Always well: it runs in this process."""
+        return EngineStatus()
 
     async def start(self) -> None:
         """Check, load and warm up the model, about half a second. Does nothing if it runs already.
@@ -100,16 +112,18 @@ class EmbeddedStream:
         audio: Samples,
         *,
         final: bool,
+        following: Samples = NO_SAMPLES,
         use_prefix: bool = True,
+        speech_confirmed: bool = True,
         priority: Priority = Priority.PARTIAL,
     ) -> Hypothesis:
         """Recognise the segment's audio so far (see `SegmentStream.refresh`).
 
         A final is decoded without a draft, so its text depends on the audio alone and not on which partials were asked
         for. `priority` is not used: the pool runs as many decodes as `info.concurrency`, and who comes first is decided
-        before.
+        before. Moonshine takes audio of any length and has no answer of its own to silence.
         """
-        del priority
+        del priority, following, speech_confirmed
         draft = self._draft if use_prefix and not final else ()
         transcript = await self._engine.decode(audio, draft)
         self._draft = transcript.token_ids

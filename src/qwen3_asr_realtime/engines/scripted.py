@@ -6,8 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, Hypothesis, Priority, SegmentOptions
-from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+from qwen3_asr_realtime.engines.base import (
+    EngineError,
+    EngineInfo,
+    EngineStatus,
+    Hypothesis,
+    Priority,
+    SegmentOptions,
+)
+from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples
 
 SILENCE = Hypothesis("")
 
@@ -57,12 +64,14 @@ class ScriptedEngine:
         script: Gives the reply to each call; may be replaced at any time.
         calls: The latest refreshes, in the order they began.
         info: What the engine claims to be.
+        status: How it claims to be.
     """
 
     def __init__(self, script: Script = counted_words, *, concurrency: int = 8, max_segment_s: float = 15.0) -> None:
         self.script = script
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.info = EngineInfo("scripted", "scripted", None, max_segment_s=max_segment_s, concurrency=concurrency)
+        self.status = EngineStatus()
 
     async def start(self) -> None: ...  # noqa: D102 - see the class
 
@@ -85,11 +94,13 @@ class ScriptedStream:
         audio: Samples,
         *,
         final: bool,
+        following: Samples = NO_SAMPLES,
         use_prefix: bool = True,
+        speech_confirmed: bool = True,
         priority: Priority = Priority.PARTIAL,
     ) -> Hypothesis:
         """Reply as the script says."""
-        del use_prefix
+        del following, use_prefix, speech_confirmed
         call = Call(len(audio), final, priority, self._options)
         self._engine.calls.append(call)
         reply = self._engine.script(call)

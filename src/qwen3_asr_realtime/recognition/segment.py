@@ -17,6 +17,8 @@ class Segment:
         closed: No more audio will come.
         speech_probability: The highest probability of speech in any of it.
         decoded_samples: How much of it the last hypothesis covered.
+        following: Sound right after a closed segment that belongs to no other.
+        use_prefix: Whether its next hypothesis may go on from its last.
         final: Its final hypothesis, once there.
     """
 
@@ -27,6 +29,8 @@ class Segment:
         self.closed = False
         self.speech_probability = 0.0
         self.decoded_samples = 0
+        self.following = NO_SAMPLES
+        self.use_prefix = True
         self.final: Hypothesis | None = None
         self._buffer = np.empty(2 * SAMPLE_RATE, np.float32)
         self._length = 0
@@ -64,5 +68,5 @@ class Segment:
     def release(self) -> None:
         """Let go of the audio and the engine's stream."""
         self.stream.close()
-        self._buffer = NO_SAMPLES
+        self._buffer = self.following = NO_SAMPLES
         self._length = 0

@@ -8,6 +8,9 @@ SEARCH_SHARE = 0.4
 """The cut is looked for in the last 40 % of a full segment: segments of 9 to 15 s for the embedded engine, whose word
 error rate is flat between 8 and 20 s and whose cost per second grows beyond 15 s."""
 
+SEARCH_SAMPLES_MAX = samples_from_ms(12_000)
+"""But no further back than this, where segments are long: nothing of what may still be cut off is confirmed."""
+
 BLOCK = samples_from_ms(20)
 PAUSE_BLOCKS = 10
 """A pause is judged over 200 ms: long enough to pass over the closure of a plosive (50-100 ms), short enough for a gap
@@ -16,7 +19,7 @@ between two words."""
 
 def earliest_cut(length: int) -> int:
     """The first sample at which a full segment of `length` samples may be cut; what lies before it stays in it."""
-    return int(length * (1 - SEARCH_SHARE))
+    return length - min(int(length * SEARCH_SHARE), SEARCH_SAMPLES_MAX)
 
 
 def quietest_cut(segment: Samples) -> int:

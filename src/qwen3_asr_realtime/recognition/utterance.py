@@ -9,6 +9,7 @@ import structlog
 from qwen3_asr_realtime.engines.base import Engine, EngineError, Hypothesis, Priority, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.hypothesis import Preview
+from qwen3_asr_realtime.recognition.loops import has_loop
 from qwen3_asr_realtime.recognition.scheduler import Scheduler
 from qwen3_asr_realtime.recognition.segment import Segment
 from qwen3_asr_realtime.recognition.segmentation import earliest_cut, quietest_cut
@@ -25,6 +26,12 @@ MIN_SPEECH_PROBABILITY = 0.3
 """Segments whose every frame stays below are not decoded, however sensitive the client set detection: models invent
 words for noise, too. Measured: 1.00 for each of seven clips, also at a twentieth of their level and in noise; 0.20 at
 most for white noise swelling at the rate of syllables, 0.02 for tones."""
+
+CONFIRMED_SPEECH_PROBABILITY = 0.5
+"""Above it, somebody certainly speaks. Below, the engine is to be free to answer that nobody does."""
+
+FOLLOWING_SAMPLES = samples_from_ms(500)
+"""Sound after a segment that is kept with it, for engines that want some."""
 
 PREVIEW_INTERVAL_S = 0.2
 """Shortest time between two previews; people read no faster, and a file sent at full speed needs none in between."""
@@ -85,6 +92,7 @@ class Utterance:
     ) -> None:
         self._engine = engine
         self._longest = int(engine.info.max_segment_s * SAMPLE_RATE)
+        self._step = int(engine.info.partial_step_s * SAMPLE_RATE) or 1
         self._scheduler = scheduler
         self._cadence = cadence
         self._options = options
@@ -131,7 +139,8 @@ class Utterance:
         """The open segment's speech ended at `end_sample` of the session; what was added beyond is silence."""
         segment = self._segments[-1]
         length = end_sample - segment.start_sample
-        self._close(segment, length + TAIL_SAMPLES if length >= MIN_SEGMENT_SAMPLES else 0)
+        rest = self._close(segment, length + TAIL_SAMPLES if length >= MIN_SEGMENT_SAMPLES else 0)
+        segment.following = rest[:FOLLOWING_SAMPLES]
 
     def finish(self) -> None:
         """No more audio will come."""
@@ -225,10 +234,15 @@ class Utterance:
         voiced = self._voiced_until - segment.start_sample
         if voiced <= segment.decoded_samples or segment.speech_probability < MIN_SPEECH_PROBABILITY:
             return False  # nothing but silence since the last hypothesis, or nothing but noise
+        length = self._partial_length(segment)
         if segment.decoded_samples == 0 and self._is_first_partial():
-            return len(segment) >= self._cadence.first_s * SAMPLE_RATE
+            return length >= max(self._step, self._cadence.first_s * SAMPLE_RATE)
         interval_s = self._cadence.busy_s if self._scheduler.busy else self._cadence.idle_s
-        return len(segment) - segment.decoded_samples >= interval_s * SAMPLE_RATE
+        return length - segment.decoded_samples >= interval_s * SAMPLE_RATE
+
+    def _partial_length(self, segment: Segment) -> int:
+        """How much of an open segment a partial takes now."""
+        return len(segment) // self._step * self._step
 
     def _is_first_partial(self) -> bool:
         return self._previewed_at_s == float("-inf")
@@ -257,7 +271,12 @@ class Utterance:
             try:
                 async with asyncio.timeout(self._cadence.timeout_s):
                     final = await segment.stream.refresh(
-                        segment.audio, final=True, use_prefix=False, priority=Priority.FINAL
+                        segment.audio,
+                        final=True,
+                        following=segment.following,
+                        use_prefix=False,
+                        speech_confirmed=segment.speech_probability >= CONFIRMED_SPEECH_PROBABILITY,
+                        priority=self._priority(),
                     )
                 break
             except (EngineError, TimeoutError) as error:
@@ -270,11 +289,16 @@ class Utterance:
 
     async def _show_partial(self, segment: Segment, shown: str) -> None:
         """Decode an open segment and show the result. Losing a partial, to a failure or a final, costs nothing."""
-        length = segment.decoded_samples = len(segment)
-        audio = segment.audio[:length]
-        self._partial = asyncio.create_task(
-            segment.stream.refresh(audio, final=False, priority=self._priority()), name="partial"
+        length = segment.decoded_samples = self._partial_length(segment)
+        refresh = segment.stream.refresh(
+            segment.audio[:length],
+            final=False,
+            following=segment.audio[length:],
+            use_prefix=segment.use_prefix,
+            speech_confirmed=segment.speech_probability >= CONFIRMED_SPEECH_PROBABILITY,
+            priority=self._priority(),
         )
+        self._partial = asyncio.create_task(refresh, name="partial")
         try:
             done, _ = await asyncio.wait([self._partial], timeout=self._cadence.timeout_s)
         finally:
@@ -289,6 +313,10 @@ class Utterance:
             log.warning("partial decode failed", reason=str(error))
             return
         hypothesis = partial.result()
+        loops = hypothesis.truncated and has_loop(hypothesis.text)
+        segment.use_prefix = not (loops and segment.use_prefix)  # left out once: a prefix that loops goes on looping
+        if loops:
+            return
         tentative = length > earliest_cut(self._longest)
         preview = segment.confirmation.update(hypothesis, tentative=tentative).after(shown)
         self._offer(preview, hypothesis.language)

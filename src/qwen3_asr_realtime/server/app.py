@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, WebSocket
 
 from qwen3_asr_realtime import __version__
+from qwen3_asr_realtime.engines.base import Condition
 from qwen3_asr_realtime.server.realtime import serve_realtime
 from qwen3_asr_realtime.server.service import Service
 
@@ -47,11 +48,14 @@ def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
 
     @app.get("/health", summary="Whether process and engine work")
     async def health() -> dict[str, Any]:
-        info = service.recogniser.engine.info
+        info, engine = service.recogniser.engine.info, service.recogniser.engine.status
         return {
-            "status": "ok",
+            "status": "ok" if engine.condition is Condition.OK else "degraded",
             "version": __version__,
             "engine": info.name,
+            "engine_status": engine.condition,
+            "engine_reason": engine.reason,
+            "engine_restarts": engine.restarts,
             "model": info.model,
             "languages": "all" if info.languages is None else sorted(info.languages),
             "sessions": len(service.connections),
