@@ -90,3 +90,23 @@ def test_cloud_defaults_give_way_to_what_is_set(monkeypatch, given, threshold, s
         monkeypatch.setenv(name, value)
     settings = load_settings()
     assert (settings.vad_threshold, settings.vad_silence_duration_ms) == (threshold, silence_ms)
+
+
+def test_engine_arguments_are_a_json_object(monkeypatch):
+    monkeypatch.setenv("VLLM_ENGINE_ARGS", '{"enforce_eager": true}')
+    assert load_settings().vllm_engine_args == {"enforce_eager": True}
+
+
+@pytest.mark.parametrize("value", ["enforce_eager", "[1]", '"a"', ""])
+def test_engine_arguments_that_are_none_are_named(monkeypatch, value):
+    monkeypatch.setenv("VLLM_ENGINE_ARGS", value)
+    with pytest.raises(SettingsError, match=r"^VLLM_ENGINE_ARGS.* must be a JSON object$"):
+        load_settings()
+
+
+def test_context_and_audio_have_to_fit_into_one_request(monkeypatch):
+    monkeypatch.setenv("VLLM_MAX_MODEL_LEN", "2048")
+    with pytest.raises(SettingsError, match=r"^VLLM_MAX_MODEL_LEN=2048 is too little: .* together need 5660$"):
+        load_settings()
+    monkeypatch.setenv("MAX_CONTEXT_TOKENS", "484")
+    assert load_settings().max_context_tokens == 484

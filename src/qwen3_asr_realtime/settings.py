@@ -4,14 +4,20 @@ Values come from environment variables of the same name in capitals, then from a
 then from here. `.env.example` and the tables of both READMEs list the same settings; a test holds them together.
 """
 
+import math
 import os
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as PydanticSettingsError
 
 CLOUD_VAD_THRESHOLD = 0.6  # the cloud's documented default, API threshold 0.2
 CLOUD_VAD_SILENCE_DURATION_MS = 800
+
+AUDIO_TOKENS_PER_SECOND = 13
+TEXT_TOKENS_PER_SECOND = 12  # the bound of an answer, `engines/vllm/stream.py`
+PROMPT_TOKENS = 64  # what stands around context, audio and text
 
 
 class Settings(BaseSettings):
@@ -35,13 +41,41 @@ class Settings(BaseSettings):
     embedded_workers: int = Field(default=0, ge=0, le=64)
     """Threads that decode in the embedded engine; 0 means one per CPU core."""
     qwen3_asr_model_path: str = Field(default="Qwen/Qwen3-ASR-1.7B", min_length=1)
-    """Model folder or hub name, for the vLLM engine."""
-    gpu_memory_utilization: float = Field(default=0.5, gt=0, le=1)
-    """Share of GPU memory the vLLM engine may take."""
-    max_new_tokens: int = Field(default=32, ge=1, le=4096)
-    """Most tokens one partial may add, in the vLLM engine: bounds what a repetition loop costs."""
+    """Model folder or hub name; for `vllm-remote`, the name its servers give the model."""
+    vllm_use_modelscope: bool = False
+    """Take a hub name as one of ModelScope's instead of Hugging Face's."""
     model_dtype: Literal["half", "bfloat16", "float", "auto"] = "half"
     """Precision of the weights in the vLLM engine."""
+    gpu_memory_utilization: float = Field(default=0.5, gt=0, le=1)
+    """Share of GPU memory the vLLM engine may take."""
+    tensor_parallel_size: int = Field(default=1, ge=1, le=64)
+    """GPUs that share one model; more servers serve more sessions than more GPUs for one of these small models."""
+    vllm_max_num_seqs: int = Field(default=64, ge=1, le=4096)
+    """Requests that vLLM decodes together, for each of several remote servers; more wait for their turn."""
+    vllm_max_model_len: int = Field(default=8192, ge=1024, le=65_536)
+    """Tokens of one request: context, audio (13 per second) and text. The model was trained up to 65536."""
+    vllm_max_segment_sec: float = Field(default=60.0, ge=8, le=1200)
+    """Longest audio of one request: speech without a pause is cut at its quietest place before this."""
+    vllm_engine_args: dict[str, Any] = Field(default_factory=dict)
+    """More arguments of vLLM's engine, as a JSON object: all that have no setting of their own."""
+    max_new_tokens: int = Field(default=32, ge=1, le=4096)
+    """Most tokens one partial may add, in the vLLM engines: bounds what a repetition loop costs."""
+    max_context_tokens: int = Field(default=4096, ge=0, le=32_768)
+    """Most tokens of `corpus.text` that reach the model; the rest is left out."""
+    engine_start_timeout_sec: float = Field(default=900.0, ge=10, le=86_400)
+    """Longest time the vLLM engine may take to load, a download included."""
+    engine_restart_max_delay_sec: float = Field(default=60.0, ge=1, le=3600)
+    """An engine that died is started again after 1 s, then 2, 4 and so on up to this."""
+    vllm_endpoints: str = ""
+    """Servers for `vllm-remote`, separated by commas: `http://10.0.0.5:8000,http://10.0.0.6:8000`."""
+    vllm_api_key: str = ""
+    """Key those servers ask for."""
+    vllm_connect_timeout_sec: float = Field(default=2.0, ge=0.1, le=60)
+    """A server that takes longer to accept a connection is down; the next one is asked."""
+    vllm_request_timeout_sec: float = Field(default=15.0, ge=0.5, le=600)
+    """A server that takes longer to answer is down; the next one is asked."""
+    vllm_probe_interval_sec: float = Field(default=5.0, ge=0.1, le=3600)
+    """Time between two looks at a server, which find one that is back."""
 
     # --- endpointing ---
     vad_enabled: bool = True
@@ -113,6 +147,17 @@ class Settings(BaseSettings):
                     object.__setattr__(self, name, value)
         return self
 
+    @model_validator(mode="after")
+    def _request_fits(self) -> Self:
+        audio_and_text = math.ceil(self.vllm_max_segment_sec * (AUDIO_TOKENS_PER_SECOND + TEXT_TOKENS_PER_SECOND))
+        needed = self.max_context_tokens + audio_and_text + PROMPT_TOKENS
+        if needed > self.vllm_max_model_len:
+            raise ValueError(
+                f"VLLM_MAX_MODEL_LEN={self.vllm_max_model_len} is too little: MAX_CONTEXT_TOKENS and "
+                f"VLLM_MAX_SEGMENT_SEC together need {needed}"
+            )
+        return self
+
 
 class SettingsError(Exception):
     """A setting is not allowed; the message has one line for each such setting."""
@@ -130,9 +175,13 @@ def load_settings() -> Settings:
         lines = [
             f"{str(problem['loc'][0]).upper()}={problem['input']} is not allowed: "
             f"it must be {allowed_values(str(problem['loc'][0]))}"
+            if problem["loc"]
+            else str(problem["ctx"]["error"])
             for problem in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from error
+    except PydanticSettingsError as error:  # a value that is to be JSON and is not
+        raise SettingsError(f"VLLM_ENGINE_ARGS must be {allowed_values('vllm_engine_args')}") from error
 
 
 def allowed_values(name: str) -> str:
@@ -144,6 +193,8 @@ def allowed_values(name: str) -> str:
     schema = Settings.model_json_schema()["properties"][name]
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "object":
+        return "a JSON object"
     kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(schema["type"])
     if kind is None:
         return "a text that is not empty"

@@ -1,7 +1,13 @@
 """Which engine runs: the one place that knows them all, each imported only when chosen."""
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
 from qwen3_asr_realtime.engines.base import Engine, EngineError
 from qwen3_asr_realtime.settings import Settings, cpu_cores
+
+if TYPE_CHECKING:
+    from qwen3_asr_realtime.engines.vllm.stream import StreamLimits
 
 
 def select_engine(settings: Settings) -> Engine:
@@ -11,13 +17,77 @@ def select_engine(settings: Settings) -> Engine:
         EngineError: It does not exist in this version, or its library is not installed.
     """
     match settings.asr_engine:
-        case "auto" | "embedded":
-            from qwen3_asr_realtime.engines.embedded import EmbeddedEngine  # noqa: PLC0415 - loaded when chosen
-
-            return EmbeddedEngine(workers=settings.embedded_workers or cpu_cores())
         case "scripted":
             from qwen3_asr_realtime.engines.scripted import ScriptedEngine  # noqa: PLC0415 - loaded when chosen
 
             return ScriptedEngine()
-        case name:
-            raise EngineError(f"ASR_ENGINE={name} is not part of this version; use auto or embedded")
+        case "vllm-remote":
+            return _remote_vllm(settings)
+        case "vllm":
+            return _local_vllm(settings)
+        case "auto" if _has_vllm_and_gpu():
+            return _local_vllm(settings)
+        case _:
+            from qwen3_asr_realtime.engines.embedded import EmbeddedEngine  # noqa: PLC0415 - loaded when chosen
+
+            return EmbeddedEngine(workers=settings.embedded_workers or cpu_cores())
+
+
+def _local_vllm(settings: Settings) -> Engine:
+    from qwen3_asr_realtime.engines.vllm.local.arguments import LocalOptions  # noqa: PLC0415 - likewise
+    from qwen3_asr_realtime.engines.vllm.local.engine import LocalVllmEngine  # noqa: PLC0415 - likewise
+
+    return LocalVllmEngine(
+        LocalOptions(
+            model=settings.qwen3_asr_model_path,
+            use_modelscope=settings.vllm_use_modelscope,
+            dtype=settings.model_dtype,
+            gpu_memory_utilization=settings.gpu_memory_utilization,
+            tensor_parallel_size=settings.tensor_parallel_size,
+            max_num_seqs=settings.vllm_max_num_seqs,
+            max_model_len=settings.vllm_max_model_len,
+            extra_args=settings.vllm_engine_args,
+            start_timeout_s=settings.engine_start_timeout_sec,
+            max_backoff_s=settings.engine_restart_max_delay_sec,
+        ),
+        _stream_limits(settings),
+    )
+
+
+def _remote_vllm(settings: Settings) -> Engine:
+    from qwen3_asr_realtime.engines.vllm.remote.engine import RemoteVllmEngine  # noqa: PLC0415 - likewise
+    from qwen3_asr_realtime.engines.vllm.remote.options import RemoteOptions  # noqa: PLC0415 - likewise
+
+    endpoints = tuple(url.strip() for url in settings.vllm_endpoints.split(",") if url.strip())
+    if not endpoints:
+        raise EngineError("ASR_ENGINE=vllm-remote needs VLLM_ENDPOINTS, such as http://10.0.0.5:8000")
+    return RemoteVllmEngine(
+        RemoteOptions(
+            endpoints=endpoints,
+            api_key=settings.vllm_api_key,
+            model=settings.qwen3_asr_model_path,
+            concurrency_per_endpoint=settings.vllm_max_num_seqs,
+            connect_timeout_s=settings.vllm_connect_timeout_sec,
+            request_timeout_s=settings.vllm_request_timeout_sec,
+            probe_interval_s=settings.vllm_probe_interval_sec,
+        ),
+        _stream_limits(settings),
+    )
+
+
+def _stream_limits(settings: Settings) -> "StreamLimits":
+    from qwen3_asr_realtime.engines.vllm.stream import StreamLimits  # noqa: PLC0415 - likewise
+
+    return StreamLimits(
+        max_segment_s=settings.vllm_max_segment_sec,
+        max_new_tokens=settings.max_new_tokens,
+        max_context_tokens=settings.max_context_tokens,
+    )
+
+
+def _has_vllm_and_gpu() -> bool:
+    if find_spec("vllm") is None or find_spec("torch") is None:
+        return False
+    import torch  # noqa: PLC0415 - comes with vLLM alone
+
+    return bool(torch.cuda.device_count())

@@ -190,7 +190,7 @@ class Utterance:
             self._failure = error
             self._release()
             await self._until_finished()
-            self._sink.failed("server_error", f"Recognition failed: {error}")
+            self._sink.failed("server_error", "Recognition failed.")  # the reason may name what is inside
         else:
             language = next((final.language for final in texts if final.language), "")
             self._sink.completed(join_transcripts(final.text for final in texts), language)

@@ -8,7 +8,7 @@ OrtValues or an IOBinding did (all within the noise on 3, 11 and 15 s of speech)
 What pays is fewer runs. While somebody speaks, each hypothesis mostly repeats the one before, so that one is given as a
 *draft*: the first run scores all its tokens at once, those the model would have chosen itself stay, and decoding goes
 on from the first it would not. (Speculative decoding, arXiv:2211.17192, with the previous text in the drafting model's
-place.) `benchmarks/engine_cost.py` shows what it saves.
+place.) `benchmarks/embedded_cost.py` shows what it saves.
 """
 
 import threading
@@ -78,7 +78,8 @@ class Moonshine:
 
         The draft steers nothing, it only saves work. Still the text is not always the one found without it: activations
         are quantised to the range of each run's whole input, which tips some near ties (7 of 67 partials in
-        `benchmarks/engine_cost.py`, mostly punctuation). Leave it out where the text should depend on the audio alone.
+        `benchmarks/embedded_cost.py`, mostly punctuation). Leave it out where the text should depend on the audio
+        alone.
 
         Args:
             audio: The utterance, shape [n]. Less than `MIN_SAMPLES` gives an empty transcript.

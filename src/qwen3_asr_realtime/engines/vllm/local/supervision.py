@@ -1,0 +1,154 @@
+"""Keeping an engine alive: notice that it died, start it again, and say meanwhile that it is down.
+
+start ▶ up ─died▶ down ─wait▶ launch ─ok▶ up
+                    ▲           │failed
+                    └───────────┘
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+import structlog
+
+from qwen3_asr_realtime.engines.base import Condition, EngineError, EngineStatus
+
+CHECK_S: Final = 0.25
+"""Between two looks at an engine. Its requests learn of its death from itself; this is for one that is idle."""
+
+FIRST_WAIT_S: Final = 1.0
+
+SETTLED_S: Final = 300.0
+"""An engine that lived so long did not die of how it is configured; after that the waits begin anew."""
+
+DEAD: Final = "the engine stopped and is being restarted"
+STOPPED: Final = "the engine is stopped"
+
+log = structlog.get_logger()
+
+
+class Running(Protocol):
+    """An engine that is up, or was."""
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it will not answer any more."""
+        ...
+
+    async def close(self) -> None:
+        """End it and free everything, dead or alive; running requests fail. Does not raise."""
+        ...
+
+
+RunningT = TypeVar("RunningT", bound=Running)
+
+
+class BackOff:
+    """How long to wait before the next launch: 1 s, 2, 4 … up to a bound."""
+
+    def __init__(self, max_s: float) -> None:
+        """Begin with the shortest wait."""
+        self._max_s = max_s
+        self._next_s = min(FIRST_WAIT_S, max_s)
+
+    def after(self, lived_s: float) -> float:
+        """The wait after an engine that lived for `lived_s` seconds; 0 for one that did not start."""
+        if lived_s >= SETTLED_S:
+            self._next_s = min(FIRST_WAIT_S, self._max_s)
+        wait_s = self._next_s
+        self._next_s = min(2 * wait_s, self._max_s)
+        return wait_s
+
+
+class Supervisor(Generic[RunningT]):
+    """Owner of one engine and of its successors."""
+
+    def __init__(self, launch: Callable[[], Awaitable[RunningT]], max_backoff_s: float) -> None:
+        """Prepare; nothing runs before `start`.
+
+        Args:
+            launch: Starts an engine. Raises `EngineError` if it does not start, and leaves nothing behind then or when
+                cancelled.
+            max_backoff_s: Longest wait between two launches.
+        """
+        self._launch = launch
+        self._max_backoff_s = max_backoff_s
+        self._start_or_stop = asyncio.Lock()
+        self._running: RunningT | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reason = STOPPED
+        self._restarts = 0
+
+    @property
+    def status(self) -> EngineStatus:
+        """OK while the engine is up, else DOWN."""
+        if self._running is not None and not self._running.is_dead:
+            return EngineStatus(restarts=self._restarts)
+        return EngineStatus(Condition.DOWN, self._reason if self._running is None else DEAD, self._restarts)
+
+    def running(self) -> RunningT:
+        """The engine that is up.
+
+        Raises:
+            EngineError: It is down; the message says why.
+        """
+        if self._running is None:
+            raise EngineError(self._reason)
+        if self._running.is_dead:  # noticed before the next look
+            raise EngineError(DEAD)
+        return self._running
+
+    async def start(self) -> None:
+        """Launch the engine, and from then on watch it. Does nothing if it is started already.
+
+        Raises:
+            EngineError: It does not start. That is the operator's to mend: it is not tried again.
+        """
+        async with self._start_or_stop:
+            if self._task is None:
+                self._running = await self._launch()
+                self._task = asyncio.create_task(self._keep_alive(self._running), name="engine supervision")
+
+    async def stop(self) -> None:
+        """End the engine, or the attempts to start it again. Safe to call twice."""
+        async with self._start_or_stop:
+            self._reason = STOPPED
+            if self._task is not None:
+                self._task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._task
+                self._task = None
+            running, self._running = self._running, None
+            if running is not None:
+                await running.close()
+
+    # --- private -----------------------------------------------------------------------------------------------------
+
+    async def _keep_alive(self, running: RunningT) -> None:
+        clock = asyncio.get_running_loop().time
+        back_off = BackOff(self._max_backoff_s)
+        while True:
+            started_at_s = clock()
+            while not running.is_dead:  # noqa: ASYNC110 - vLLM sets a flag in a thread of its own and tells nobody
+                await asyncio.sleep(CHECK_S)
+            lived_s = clock() - started_at_s
+            log.error("engine_died", lived_s=round(lived_s, 1))
+            await running.close()
+            self._running, self._reason = None, DEAD
+            running = await self._relaunch(back_off, lived_s)
+            self._restarts += 1
+            self._running = running
+            log.info("engine_restarted", restarts=self._restarts)
+
+    async def _relaunch(self, back_off: BackOff, lived_s: float) -> RunningT:
+        while True:
+            wait_s = back_off.after(lived_s)
+            log.info("engine_restart", in_s=wait_s)
+            await asyncio.sleep(wait_s)
+            try:
+                return await self._launch()
+            except EngineError as error:
+                log.error("engine_not_started", reason=str(error))  # noqa: TRY400 - the message says it all
+                self._reason = f"{DEAD}: {error}"
+                lived_s = 0.0
