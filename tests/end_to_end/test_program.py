@@ -51,7 +51,8 @@ def test_demo_runs_a_server_of_its_own() -> None:
     [
         ({"VAD_THRESHOLD": "1.5"}, ["VAD_THRESHOLD=1.5", "from 0 up to 1"]),
         ({"ASR_ENGINE": "whisky"}, ["ASR_ENGINE=whisky", "embedded"]),
-        ({"ASR_ENGINE": "vllm"}, ["ASR_ENGINE=vllm"]),
+        ({"ASR_ENGINE": "vllm-remote"}, ["VLLM_ENDPOINTS", "http://"]),
+        ({"ASR_ENGINE": "vllm-remote", "VLLM_ENDPOINTS": "http://127.0.0.1:9"}, ["http://127.0.0.1:9", "reached"]),
     ],
 )
 def test_serve_refuses_a_bad_setting_with_one_line(env: dict[str, str], words: list[str]) -> None:
