@@ -24,6 +24,7 @@ FORBIDDEN = {
     "engines": {"protocol", "recognition", "server", "client", "vad", "audio"},
     "client": {"protocol", "recognition", "server", "engines", "vad", "conformance"},
     "conformance": {"protocol", "recognition", "server", "engines", "vad", "client"},
+    "load": {"protocol", "recognition", "server", "engines", "vad", "conformance"},
     "samples": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},
     "text": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},
     "checksums": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},

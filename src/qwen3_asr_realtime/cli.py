@@ -147,6 +147,79 @@ def conformance(
         _stop(error)
 
 
+def _session_counts(value: str) -> list[int]:
+    counts = [int(part) if part.strip().isdecimal() else 0 for part in value.split(",")]
+    if min(counts) < 1:
+        raise typer.BadParameter("numbers above 0 with commas between them", param_hint="--sessions")
+    return counts
+
+
+@app.command()
+def bench(
+    url: Annotated[str | None, typer.Option(help="WebSocket address; a server of its own if left out.")] = None,
+    sessions: Annotated[str, typer.Option(metavar="N,N,…", help="Sessions at a time, stage by stage.")] = "1,8,32",
+    duration: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Audio of each session.")] = 60.0,
+    audio: Annotated[
+        list[Path] | None, typer.Option(help="Recording of one utterance, or manifest.json with many; repeatable.")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(parser=_speed, metavar="1|max|FACTOR", help="Multiple of real time at which to send.")
+    ] = "1",  # type: ignore[assignment] # typer parses the default as it parses an argument
+    mode: Annotated[Mode, typer.Option(help="Who ends an utterance: server (vad) or client (manual).")] = Mode.VAD,
+    silence_ms: Annotated[int | None, typer.Option(min=0, help="Silence that ends an utterance.")] = None,
+    frame_ms: Annotated[int, typer.Option(min=1, max=5000, help="Milliseconds of audio in one append.")] = 100,
+    language: Annotated[str | None, typer.Option(help="Code of the spoken language; detected if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed makes other conversations.")] = 1,
+    api_key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="Key, if one is wanted.")] = None,
+    server_pid: Annotated[int | None, typer.Option(help="The server's process, to measure what it uses.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures for machines here.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write a page with plots here.")] = None,
+    max_first_partial_p95_ms: Annotated[float | None, typer.Option(help="Start of speech to first partial.")] = None,
+    max_final_p95_ms: Annotated[float | None, typer.Option(help="End of speech to final.")] = None,
+    max_decision_p95_ms: Annotated[float | None, typer.Option(help="Endpoint decision to final.")] = None,
+    max_lost: Annotated[float | None, typer.Option(help="Utterances without text.")] = None,
+    max_duplicates: Annotated[float | None, typer.Option(help="Finals too many for the same audio.")] = None,
+    max_errors: Annotated[float | None, typer.Option(help="Errors, failed items and broken sessions.")] = None,
+    max_wer: Annotated[float | None, typer.Option(help="Share of words that are wrong: 0.1 is 10 %.")] = None,
+    max_wer_increase: Annotated[float | None, typer.Option(help="The same, less that of one session.")] = None,
+) -> None:
+    """Put a server under load and report how soon, how steadily and how correctly its clients get their text.
+
+    Exits with 1 if a stage is beyond one of the limits (--max-…), and with 2 if the test could not run.
+    """
+    from qwen3_asr_realtime.client.local_server import ServerStartError, local_server  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.load.command import Plan, run_bench  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.load.session import Pace  # noqa: PLC0415 - quick --help
+
+    limits = {
+        "max-first-partial-p95-ms": max_first_partial_p95_ms,
+        "max-final-p95-ms": max_final_p95_ms,
+        "max-decision-p95-ms": max_decision_p95_ms,
+        "max-lost": max_lost,
+        "max-duplicates": max_duplicates,
+        "max-errors": max_errors,
+        "max-wer": max_wer,
+        "max-wer-increase": max_wer_increase,
+    }
+    plan = Plan(
+        sessions=_session_counts(sessions),
+        duration_s=duration,
+        audio=audio or (),
+        pace=Pace(mode.value, frame_ms, None if math.isinf(speed) else speed, silence_ms, language),
+        seed=seed,
+        limits={name: limit for name, limit in limits.items() if limit is not None},
+        json_file=json_file,
+        html_file=html_file,
+    )
+    if url is not None:
+        raise typer.Exit(run_bench(plan, url, api_key=api_key, server_pid=server_pid))
+    try:
+        with local_server(env={"TRACE_EVENTS": "true"}) as server:
+            raise typer.Exit(run_bench(plan, server.url, api_key=api_key, server_pid=server.pid))
+    except ServerStartError as error:
+        _stop(error)
+
+
 def main() -> None:
     """Entry point of the console program."""
     app()
