@@ -134,11 +134,15 @@ def glued(clips: list[Samples], condition: Condition, trim_db: float) -> tuple[S
 
 def detected(audio: Samples, silence_ms: int) -> list[Turn]:
     parameters = EndpointingParameters(silence_ms=silence_ms, prefix_padding_ms=0, max_utterance_ms=600_000)
-    detector = SpeechDetector(SileroModel.load(), parameters)
+    detector, model = SpeechDetector(parameters), SileroModel.load()
     turns: list[Turn] = []
     start = 0
     for offset in range(0, len(audio), PUSH):
-        for event in detector.push(audio[offset : offset + PUSH]):
+        if (frames := detector.take(audio[offset : offset + PUSH])) is None:
+            continue
+        while not frames.judged:
+            model.judge([frames])
+        for event in detector.conclude(frames):
             match event:
                 case SpeechStarted(start_sample):
                     start = start_sample

@@ -100,8 +100,36 @@ class Settings(BaseSettings):
     """Audio between two partials while the engine has room."""
     first_partial_sec: float = Field(default=1.0, ge=0.2, le=30)
     """Audio of an utterance, pre-roll included, before its first partial; hypotheses on less are poor."""
+    speculative_finals: bool = True
+    """Begin a final as soon as its last sound is heard (200 ms of silence): it is ready when the turn ends."""
+    engine_concurrency: int = Field(default=0, ge=0, le=4096)
+    """Most decodes at a time; 0 means what the engine says of itself."""
+    target_decode_sec: float = Field(default=1.0, ge=0.05, le=60)
+    """Mean time of a decode above which a vLLM engine gets fewer at a time, down to one."""
+    trace_events: bool = False
+    """Add `x_trace` to finals: where their time went, in milliseconds. For measuring; clients need none of it."""
     decode_timeout_sec: float = Field(default=30.0, ge=1, le=600)
     """Longest one decode may take; a final that takes longer twice makes its item fail."""
+
+    # --- guards: text that nobody said ---
+    guard_no_voice_sec: float = Field(default=0.1, ge=0, le=5)
+    """Certain voice with less of which nobody has spoken, and nothing is decoded."""
+    guard_weak_voice_sec: float = Field(default=0.2, ge=0, le=5)
+    """Certain voice with less of which words count only if a second hearing gives the same."""
+    guard_weak_voice_share: float = Field(default=0.06, ge=0, le=1)
+    """The same as a share of the segment: over minutes, anything adds up."""
+    guard_letters_per_sec: float = Field(default=50.0, ge=1, le=1000)
+    """Letters a second beyond which nobody can have said a text."""
+    guard_syllables_per_sec: float = Field(default=20.0, ge=1, le=1000)
+    """The same for scripts with a character for a syllable, such as Chinese."""
+    guard_copied_units: int = Field(default=8, ge=2, le=1000)
+    """Words (characters of scripts without blanks) from which on a copy is no coincidence."""
+    guard_copied_share: float = Field(default=0.8, ge=0.1, le=1)
+    """Share of the text found in the context from which on it is an echo of that."""
+    guard_copied_length_ratio: float = Field(default=2.0, ge=1, le=100)
+    """A sentence said again does not take so many times longer or shorter."""
+    guard_agreement: float = Field(default=0.75, ge=0, le=1)
+    """Similarity from which on two hearings have heard the same."""
 
     # --- protocol ---
     vad_commit: Literal["flush_or_ignore", "error"] = "flush_or_ignore"
@@ -120,6 +148,12 @@ class Settings(BaseSettings):
     """A client that sends no event for so long is gone: open items end, the connection is closed; 0 means never."""
     max_sessions: int = Field(default=256, ge=1, le=100_000)
     """Sessions at a time; one more gets an error and close code 1013."""
+    max_sessions_per_key: int = Field(default=0, ge=0, le=100_000)
+    """The same for each key that clients show; 0 means no such limit."""
+    max_queue_delay_sec: float = Field(default=2.0, ge=0, le=60)
+    """Finals that wait longer than this for the engine, on average, keep new sessions out; 0 means never."""
+    max_memory_mib: int = Field(default=0, ge=0, le=1_000_000)
+    """Resident memory of the server that keeps new sessions out; 0 means none does."""
     max_frame_mib: int = Field(default=16, ge=1, le=256)
     """Largest WebSocket frame; a larger one closes the connection with 1009."""
     max_append_mib: int = Field(default=15, ge=1, le=256)

@@ -8,11 +8,12 @@ from tests.recognition.virtual_time import everything_ready
 
 from qwen3_asr_realtime.engines.base import SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.recognition.cadence import Cadence
+from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
-from qwen3_asr_realtime.recognition.utterance import Cadence
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
-CADENCE = Cadence(first_s=1.0, idle_s=0.5, busy_s=2.0, timeout_s=10.0)
+CADENCE = Cadence(first_s=1.0, idle_s=0.5, busy_s=2.0, timeout_s=10.0, speculation=False)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Talk:
     def __init__(self, engine: HearingEngine, recogniser: Recogniser | None = None, backlog: Backlog | None = None):
         recogniser = recogniser or Recogniser(engine, CADENCE)
         self.engine = engine
+        self.recogniser = recogniser
         self.scheduler = recogniser.scheduler
         self.backlog = backlog or Backlog(10**9)
         self.previews: list[Shown] = []
@@ -52,8 +54,9 @@ class Talk:
         assert not self.ends
         self.previews.append(Shown(asyncio.get_running_loop().time(), text, stash, language))
 
-    def completed(self, transcript: str, language: str) -> None:
+    def completed(self, transcript: str, language: str, ledger: Ledger) -> None:
         self.ends.append(("completed", transcript, language))
+        self.ledger = ledger
 
     def failed(self, code: str, message: str) -> None:
         self.ends.append(("failed", code, message))
@@ -75,7 +78,8 @@ class Talk:
         self.position += len(samples)
         if samples.any():
             self.voiced_until = self.position
-        self.utterance.add(samples, self.voiced_until, like_speech if samples.any() else 0.0)
+        voice_s = max(2 * like_speech - 1, 0.0) * len(samples) / SAMPLE_RATE
+        self.utterance.add(samples, self.voiced_until, voice_s if samples.any() else 0.0)
 
     async def say(self, samples: Samples, *, speed: float = 1.0, piece_s: float = 0.1) -> None:
         """Bring audio piece by piece, as it is spoken."""

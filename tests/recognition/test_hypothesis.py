@@ -1,9 +1,11 @@
+import random
 import unicodedata
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.recognition.hypothesis_streams import LANGUAGES, stream
 
 from qwen3_asr_realtime.engines.base import Hypothesis
 from qwen3_asr_realtime.recognition.hypothesis import Confirmation, Preview, units
@@ -58,6 +60,9 @@ class TestUnits:
             ("วันที่", ["วั", "น", "ที่"]),
             ("葛\U000e0100城", ["葛\U000e0100", "城"]),
             ("  a  b  ", ["  a", "  b", "  "]),
+            ("1\u202f234,56 € nets", ["1\u202f234,56", " €", " nets"]),
+            ("第１２３号", ["第", "１２３", "号"]),
+            ("น้ำดี", ["น้ำ", "ดี"]),
         ],
     )
     def test_examples(self, text, expected):
@@ -156,13 +161,45 @@ class TestConfirmationByAgreement:
             confirmed = confirmation.update(Hypothesis(text)).text
             if confirmed != earlier:
                 added = confirmed[len(earlier) :]
-                assert added in last
-                assert added in text[:-1]
+                assert added.lstrip() in last  # After a contradiction a blank may have been put before it.
+                assert added.lstrip() in text[:-1]
             last, earlier = text, confirmed
 
     @given(text=TEXTS)
     def test_a_hypothesis_that_stays_is_confirmed_but_for_its_last_unit(self, text):
         assert shown(text, text).text == "".join(units(text)[:-1])
+
+
+STREAMS_PER_LANGUAGE = 350  # 10,500 in all
+
+
+@pytest.mark.parametrize("engine_vouches", [False, True])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_shown_of_many_streams(language, engine_vouches):
+    """Confirmed text stays, is divided from the rest only where a reader would, and leaves no blank to guess."""
+    for seed in range(STREAMS_PER_LANGUAGE):
+        rng = random.Random(seed)
+        confirmation, earlier = Confirmation(), ""
+        for heard in stream(language, seed):
+            contradictions = confirmation.contradictions
+            stable_chars = rng.randint(0, len(heard.text)) if engine_vouches else None
+            preview = confirmation.update(Hypothesis(heard.text, stable_chars=stable_chars))
+            where = f"stream {seed} of {language}: {heard.tokens} shown as {preview}"
+
+            assert preview.text.startswith(earlier), where
+            assert not preview.text[-1:].isspace(), where
+            if confirmation.contradictions == contradictions:
+                assert preview.text + preview.stash == heard.text, where
+                assert len(preview.text) in heard.cuts, where
+            assert not (is_word(preview.text[-1:]) and is_word(preview.stash[:1])), where
+            assert not (is_word(earlier[-1:]) and is_word(preview.text[len(earlier) :][:1])), where
+            earlier = preview.text
+        assert confirmation.close(Hypothesis("A word")).startswith(earlier)
+
+
+def is_word(char):
+    """Whether a character makes one word with another such character."""
+    return char.isalnum() and not is_unspaced(char)
 
 
 class TestTentativeHypotheses:
@@ -228,6 +265,15 @@ class TestConfirmationClose:
             confirmation.update(Hypothesis(text))
 
         assert confirmation.close(Hypothesis("We have a dream.")) == "I have a dream."
+
+    def test_a_contradiction_does_not_join_words(self):
+        confirmation = Confirmation()
+        for text in ("I have a", "I have a dream"):
+            confirmation.update(Hypothesis(text))
+
+        assert confirmation.close(Hypothesis("他说的GPU")) == "I have a GPU"
+        assert confirmation.update(Hypothesis("他说的GPU")) == Preview("I have a", " GPU")
+        assert confirmation.update(Hypothesis("他说的GPU好")) == Preview("I have a GPU", "好")
 
 
 class TestPreviewAfterEarlierSpeech:

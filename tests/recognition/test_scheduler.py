@@ -1,4 +1,5 @@
 import asyncio
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -6,126 +7,56 @@ from hypothesis import strategies as st
 from tests.recognition.virtual_time import everything_ready, run
 
 from qwen3_asr_realtime.engines.base import Priority
-from qwen3_asr_realtime.recognition.scheduler import Scheduler, WaitingLine
+from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
+from qwen3_asr_realtime.recognition.line import Claim
+from qwen3_asr_realtime.recognition.scheduler import Scheduler
 
 PRIORITIES = st.sampled_from(Priority)
 
 
-def order(line):
-    keys = []
-    while (key := line.next()) is not None:
-        keys.append(key)
-    return keys
-
-
-class TestWaitingLine:
-    def test_first_come_first_served(self):
-        line = WaitingLine()
-        for key in "abc":
-            line.join(key, Priority.PARTIAL)
-
-        assert len(line) == 3
-        assert order(line) == ["a", "b", "c"]
-        assert len(line) == 0
-
-    def test_the_more_urgent_go_first(self):
-        line = WaitingLine()
-        line.join("partial", Priority.PARTIAL)
-        line.join("first", Priority.FIRST_PARTIAL)
-        line.join("final", Priority.FINAL)
-
-        assert order(line) == ["final", "first", "partial"]
-
-    def test_hurrying_goes_behind_those_who_are_as_urgent(self):
-        line = WaitingLine()
-        line.join("a", Priority.PARTIAL)
-        line.join("b", Priority.PARTIAL)
-        line.join("c", Priority.FINAL)
-        line.hurry("b", Priority.FINAL)
-
-        assert order(line) == ["c", "b", "a"]
-
-    @pytest.mark.parametrize("priority", [Priority.FIRST_PARTIAL, Priority.PARTIAL])
-    def test_nobody_loses_a_place_by_hurrying(self, priority):
-        line = WaitingLine()
-        line.join("a", Priority.FIRST_PARTIAL)
-        line.join("b", Priority.FIRST_PARTIAL)
-        line.hurry("a", priority)
-
-        assert order(line) == ["a", "b"]
-
-    def test_hurrying_without_waiting_is_not_joining(self):
-        line = WaitingLine()
-        line.hurry("a", Priority.FINAL)
-
-        assert line.next() is None
-
-    def test_leaving(self):
-        line = WaitingLine()
-        line.join("a", Priority.FINAL)
-        line.join("b", Priority.FINAL)
-        line.leave("a")
-        line.leave("nobody")
-
-        assert order(line) == ["b"]
-
-    @given(st.lists(st.tuples(st.sampled_from(["join", "hurry", "leave"]), st.integers(0, 5), PRIORITIES)))
-    def test_everybody_comes_out_once_and_by_priority(self, steps):
-        line, waiting = WaitingLine(), {}
-        for step, key, priority in steps:
-            match step:
-                case "join" if key not in waiting:
-                    line.join(key, priority)
-                    waiting[key] = priority
-                case "hurry":
-                    line.hurry(key, priority)
-                    if key in waiting:
-                        waiting[key] = min(waiting[key], priority)
-                case "leave":
-                    line.leave(key)
-                    waiting.pop(key, None)
-
-        out = order(line)
-
-        assert sorted(out) == sorted(waiting)
-        assert [waiting[key] for key in out] == sorted(waiting.values())
+def scheduler_with(slots):
+    return Scheduler(ConcurrencyLimit(slots, math.inf))
 
 
 class Worker:
     """Somebody who wants a slot, holds it for a while, and says what happens."""
 
-    def __init__(self, scheduler, name="", priority=Priority.PARTIAL, hold_s=1.0, diary=None):
-        self.turn = scheduler.turn()
+    def __init__(self, scheduler, name="", priority=Priority.PARTIAL, *, hold_s=1.0, diary=None):
+        self.gave_up = asyncio.Event()
+        self.turn = scheduler.turn(Claim("", priority, 0.0), self.gave_up.set)
         self.held = False
-        self.task = asyncio.create_task(self.work(scheduler, name, priority, hold_s, [] if diary is None else diary))
+        self.task = asyncio.create_task(self.work(scheduler, name, hold_s, [] if diary is None else diary))
 
-    async def work(self, scheduler, name, priority, hold_s, diary):
-        async with scheduler.slot(self.turn, priority):
+    async def work(self, scheduler, name, hold_s, diary):
+        async with scheduler.slot(self.turn):
             self.held = True
             diary.append(name)
             try:
-                await asyncio.sleep(hold_s)
+                async with asyncio.timeout(hold_s):
+                    await self.gave_up.wait()
+            except TimeoutError:
+                pass
             finally:
                 self.held = False
 
 
 class TestScheduler:
     async def test_no_more_than_the_slots_at_a_time(self):
-        scheduler, diary = Scheduler(2), []
+        scheduler, diary = scheduler_with(2), []
         for name in "abc":
             Worker(scheduler, name, diary=diary)
         await everything_ready()
 
-        assert (diary, scheduler.running, scheduler.waiting, scheduler.busy) == (["a", "b"], 2, 1, True)
+        assert (diary, scheduler.running, scheduler.waiting) == (["a", "b"], 2, 1)
         await asyncio.sleep(1)
-        assert (diary, scheduler.running, scheduler.waiting, scheduler.busy) == (["a", "b", "c"], 1, 0, False)
+        assert (diary, scheduler.running, scheduler.waiting) == (["a", "b", "c"], 1, 0)
         await asyncio.sleep(1)
         assert (scheduler.running, scheduler.waiting) == (0, 0)
 
     async def test_a_final_goes_before_partials_that_have_waited_longer(self):
-        scheduler, diary = Scheduler(1), []
+        scheduler, diary = scheduler_with(1), []
         for name, priority in (
-            ("running", Priority.PARTIAL),
+            ("running", Priority.FINAL),
             ("partial", Priority.PARTIAL),
             ("first", Priority.FIRST_PARTIAL),
             ("final", Priority.FINAL),
@@ -136,24 +67,65 @@ class TestScheduler:
         assert diary == ["running", "final", "first", "partial"]
 
     async def test_a_turn_can_be_hurried_while_it_waits(self):
-        scheduler, diary = Scheduler(1), []
+        scheduler, diary = scheduler_with(1), []
         workers = [Worker(scheduler, name, diary=diary) for name in ("running", "a", "b")]
         await everything_ready()
-        workers[2].turn.hurry(Priority.FINAL)
+        workers[2].turn.hurry(Priority.FIRST_PARTIAL)
         await asyncio.sleep(5)
 
         assert diary == ["running", "b", "a"]
 
     async def test_hurrying_a_turn_that_runs_changes_nothing(self):
-        scheduler = Scheduler(1)
+        scheduler = scheduler_with(1)
         worker = Worker(scheduler)
         await everything_ready()
         worker.turn.hurry(Priority.FINAL)
 
         assert (scheduler.running, scheduler.waiting) == (1, 0)
 
+    @pytest.mark.parametrize("priority", [Priority.PARTIAL, Priority.FIRST_PARTIAL, Priority.SPECULATIVE_FINAL])
+    async def test_what_is_not_final_gives_its_slot_to_what_is(self, priority):
+        scheduler, diary = scheduler_with(2), []
+        Worker(scheduler, "final", Priority.FINAL, diary=diary)
+        tentative = Worker(scheduler, "tentative", priority, diary=diary)
+        await everything_ready()
+        Worker(scheduler, "another final", Priority.FINAL, diary=diary)
+        await everything_ready()
+
+        assert tentative.gave_up.is_set()
+        assert diary == ["final", "tentative", "another final"]
+
+    async def test_the_least_urgent_gives_up_and_no_more_of_them_than_needed(self):
+        scheduler = scheduler_with(3)
+        speculation, partial, first = (
+            Worker(scheduler, priority=priority)
+            for priority in (Priority.SPECULATIVE_FINAL, Priority.PARTIAL, Priority.FIRST_PARTIAL)
+        )
+        await everything_ready()
+        Worker(scheduler, priority=Priority.FINAL)
+        await everything_ready()
+
+        assert [worker.gave_up.is_set() for worker in (speculation, partial, first)] == [False, True, False]
+
+    async def test_a_turn_that_runs_and_is_final_by_now_does_not_give_up(self):
+        scheduler = scheduler_with(1)
+        running = Worker(scheduler, priority=Priority.SPECULATIVE_FINAL)
+        await everything_ready()
+        running.turn.hurry(Priority.FINAL)
+        Worker(scheduler, priority=Priority.FINAL)
+        await everything_ready()
+
+        assert not running.gave_up.is_set()
+
+    async def test_slots_follow_the_limit(self):
+        scheduler = Scheduler(ConcurrencyLimit(8, target_s=0.5))
+        for _ in range(60):
+            Worker(scheduler, priority=Priority.FINAL, hold_s=1.0)
+        await asyncio.sleep(5)
+        assert scheduler.running == scheduler.limit.slots < 8
+
     async def test_cancelled_while_waiting(self):
-        scheduler, diary = Scheduler(1), []
+        scheduler, diary = scheduler_with(1), []
         _, given_up, next_ = (Worker(scheduler, name, diary=diary) for name in ("running", "given up", "next"))
         await everything_ready()
         given_up.task.cancel()
@@ -164,7 +136,7 @@ class TestScheduler:
         assert given_up.task.cancelled()
 
     async def test_cancelled_while_holding(self):
-        scheduler, diary = Scheduler(1), []
+        scheduler, diary = scheduler_with(1), []
         running, next_ = (Worker(scheduler, name, diary=diary) for name in ("running", "next"))
         await everything_ready()
         running.task.cancel()
@@ -175,7 +147,7 @@ class TestScheduler:
 
     async def test_cancelled_in_the_moment_of_being_granted(self):
         """The slot is already taken for it, though it has not run yet."""
-        scheduler, diary = Scheduler(1), []
+        scheduler, diary = scheduler_with(1), []
         running, granted, next_ = (Worker(scheduler, name, diary=diary) for name in ("running", "granted", "next"))
         await everything_ready()
         running.task.cancel()
@@ -189,9 +161,9 @@ class TestScheduler:
         assert scheduler.running == 1
 
     async def test_an_error_of_the_holder_frees_the_slot(self):
-        scheduler = Scheduler(1)
+        scheduler = scheduler_with(1)
         with pytest.raises(ValueError, match="broken"):
-            async with scheduler.slot(scheduler.turn(), Priority.FINAL):
+            async with scheduler.slot(scheduler.turn(Claim("", Priority.FINAL, 0.0))):
                 raise ValueError("broken")
 
         assert scheduler.running == 0
@@ -208,7 +180,7 @@ class TestScheduler:
     )
     def test_whatever_happens_slots_are_used_and_come_back(self, slots, steps):
         async def scenario():
-            scheduler, workers = Scheduler(slots), []
+            scheduler, workers = scheduler_with(slots), []
             for step, priority, number in steps:
                 match step:
                     case "come":
@@ -221,7 +193,7 @@ class TestScheduler:
                         workers[number % len(workers)].turn.hurry(priority)
                 assert scheduler.running <= slots
                 assert sum(worker.held for worker in workers) <= scheduler.running
-                assert scheduler.busy or scheduler.waiting == 0
+                assert scheduler.running == slots or scheduler.waiting == 0
             await asyncio.gather(*(worker.task for worker in workers), return_exceptions=True)
             assert (scheduler.running, scheduler.waiting) == (0, 0)
 

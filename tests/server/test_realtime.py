@@ -359,18 +359,16 @@ class TestSection8Limits:
             assert all(event["transcript"].startswith("w1 w2") for event in ends if event["type"] == COMPLETED)
 
     async def test_events_a_client_does_not_read(self, go_forward: bytes) -> None:
-        engine = ScriptedEngine(lambda call: Reply(Hypothesis("x" * 1_000_000 if call.final else "")))
+        corpus = {"text": "x" * 1_000_000}
         async with (
-            running_server(engine, max_unsent_events=10) as server,
-            server.session(**MANUAL) as client,
+            running_server(max_unsent_events=10) as server,
+            server.session(input_audio_transcription={"corpus": corpus}) as client,
             server.session() as other,
         ):
             client.socket.transport.pause_reading()
             for _ in range(40):
-                await client.append(go_forward)
-                await client.send("input_audio_buffer.commit")
+                await client.send("session.update", session={})  # is answered with all of the configuration
             await eventually(lambda: len(server.service.connections) == 1)
-            engine.script = ScriptedEngine().script
             await assert_usable(other, go_forward)
 
 

@@ -20,8 +20,9 @@ class Priority(IntEnum):
     """Order of work, most urgent first. Engines with a queue of their own (vLLM) pass it on."""
 
     FINAL = 0
-    FIRST_PARTIAL = 1
-    PARTIAL = 2
+    SPECULATIVE_FINAL = 1
+    FIRST_PARTIAL = 2
+    PARTIAL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class EngineInfo:
         concurrency: How many refreshes make progress at the same time; more only wait.
         partial_step_s: Partials are cheapest and best where their audio is a multiple of this, in seconds; 0 if any
             length is as good.
+        batched: Concurrent refreshes share the work of one, so that how many are best has to be found out; else all
+            `concurrency` of them have something of their own to run on.
     """
 
     name: str
@@ -44,6 +47,7 @@ class EngineInfo:
     max_segment_s: float
     concurrency: int
     partial_step_s: float = 0.0
+    batched: bool = False
 
 
 class Condition(StrEnum):

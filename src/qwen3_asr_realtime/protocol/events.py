@@ -259,6 +259,8 @@ class TranscriptionCompleted(
     emotion: str
     transcript: str
     usage: Usage
+    x_trace: dict[str, float] | UnsetType = UNSET
+    """Where its time went, in milliseconds, for those who measure; not part of the cloud's protocol."""
 
 
 class TranscriptionFailed(

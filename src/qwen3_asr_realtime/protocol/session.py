@@ -332,8 +332,16 @@ class Session:
         item.text, item.stash, item.language = text, stash, language
         return [self._preview_event(item)] if self._is_first(item) else []
 
-    def completed(self, item_id: str, *, transcript: str, language: str) -> Outputs:
+    def completed(
+        self, item_id: str, *, transcript: str, language: str, trace: dict[str, float] | None = None
+    ) -> Outputs:
         """The final transcript of an item, "" if nothing was said.
+
+        Args:
+            item_id: The item.
+            transcript: Its text.
+            language: Code of the detected language, or "".
+            trace: Where its time went, in milliseconds, if the client is to be told.
 
         Raises:
             IllegalTransition: The item has ended, was cleared, or is not committed yet.
@@ -347,6 +355,7 @@ class Session:
             emotion="neutral" if spoken else "",
             transcript=transcript,
             usage=Usage(-(-item.end_sample // SAMPLE_RATE)),
+            x_trace=trace or UNSET,
         )
         return self._end(item, event)
 

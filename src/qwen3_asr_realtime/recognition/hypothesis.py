@@ -25,8 +25,7 @@ class Preview:
 
     def after(self, earlier: str) -> "Preview":
         """This preview with confirmed text of earlier speech before it, and a blank between if the script wants one."""
-        gap = join_transcripts([earlier, self.text + self.stash])[len(earlier) :][:1]
-        gap = gap if gap.isspace() else ""
+        gap = _gap(earlier, self.text + self.stash)
         if self.text:
             return Preview(earlier + gap + self.text, self.stash)
         return Preview(earlier, gap + self.stash)
@@ -35,15 +34,15 @@ class Preview:
 def units(text: str) -> list[str]:
     """Cut a text into units; joined, they are the text again.
 
-    A blank belongs to the word after it, a combining mark or modifier to the character before it, and closing
-    punctuation of unspaced scripts to nothing: it is a unit of its own.
+    A blank belongs to the word after it (a no-break space to both: "1 234"), a combining mark or modifier to the
+    character before it, and closing punctuation of unspaced scripts to nothing: it is a unit of its own.
     """
     starts: list[int] = []
     last = _Kind.NONE
     for position, char in enumerate(text):
         if position and (_is_extending(char) or text[position - 1] == _ZERO_WIDTH_JOINER):
             continue
-        kind = _Kind.BLANK if char.isspace() else _Kind.CHARACTER if is_unspaced(char) else _Kind.WORD
+        kind = _kind(char)
         if last is not _Kind.BLANK and (kind is not _Kind.WORD or last is not _Kind.WORD):
             starts.append(position)
         last = kind
@@ -59,13 +58,29 @@ class _Kind(Enum):
     CHARACTER = auto()
 
 
+_NO_BREAK_SPACES = frozenset("\u00a0\u2007\u202f")
 _ZERO_WIDTH_JOINER = "\u200d"
 _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_SARA_AM = frozenset("\u0e33\u0eb3")
+"""Vowel signs of Thai and Lao that Unicode files under letters, as half of each is one; readers see one character."""
+
+
+def _kind(char: str) -> _Kind:
+    if char.isspace() and char not in _NO_BREAK_SPACES:
+        return _Kind.BLANK
+    is_full_width_word = char.isalnum() and unicodedata.east_asian_width(char) == "F"  # ＡＢＣ, １２３
+    return _Kind.CHARACTER if is_unspaced(char) and not is_full_width_word else _Kind.WORD
 
 
 def _is_extending(char: str) -> bool:
     """Whether a character is part of the one before it. Not all marks combine: Thai vowel signs are of class 0."""
-    return unicodedata.category(char)[0] == "M" or char == _ZERO_WIDTH_JOINER or char in _SKIN_TONES
+    return unicodedata.category(char)[0] == "M" or char == _ZERO_WIDTH_JOINER or char in _SKIN_TONES or char in _SARA_AM
+
+
+def _gap(before: str, after: str) -> str:
+    """The blank that is missing between two texts, or nothing."""
+    gap = join_transcripts([before, after])[len(before) :][:1]
+    return gap if gap.isspace() and not after.startswith(gap) else ""
 
 
 class Confirmation:
@@ -102,9 +117,12 @@ class Confirmation:
             agreed = _common_prefix_length(newest[confirmed:-1], last[confirmed:])
         elif not contradicts:
             agreed = max(0, _units_within(newest, hypothesis.stable_chars) - confirmed)
-        self._confirmed += newest[confirmed : confirmed + agreed]
+        rest = newest[confirmed:]
+        if rest and contradicts:
+            rest[0] = _gap(self.text, rest[0]) + rest[0]
+        self._confirmed += rest[:agreed]
         self.text = "".join(self._confirmed)
-        return Preview(self.text, "".join(newest[confirmed + agreed :]))
+        return Preview(self.text, "".join(rest[agreed:]))
 
     def close(self, final: Hypothesis) -> str:
         """Take the segment's final hypothesis and return its text as previews should go on showing it.
@@ -114,7 +132,8 @@ class Confirmation:
         if final.text.startswith(self.text):
             return final.text
         self.contradictions += 1
-        return self.text + "".join(units(final.text)[len(self._confirmed) :])
+        rest = "".join(units(final.text)[len(self._confirmed) :])
+        return self.text + _gap(self.text, rest) + rest
 
 
 def _common_prefix_length(one: list[str], other: list[str]) -> int:

@@ -1,104 +1,137 @@
-"""Who decodes next.
+"""Hands out the engine's slots by the policy of `line.py`.
 
-An engine makes progress on `EngineInfo.concurrency` refreshes at a time. Utterances queue for a turn, not with audio in
-hand: what is decoded is chosen when the turn comes, so the newest audio always wins, and an utterance never has more
-than one decode under way and one waiting.
+Utterances queue for a turn, not with audio in hand: what is decoded is chosen when the turn comes, so the newest audio
+always wins, and an utterance never has more than one decode under way and one waiting. When something final waits and
+no slot is free, a partial or a speculation gives its slot up.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from qwen3_asr_realtime.engines.base import Priority
+from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
+from qwen3_asr_realtime.recognition.line import Claim, WaitingLine
 
+DELAY_WEIGHT = 0.1
+"""Share of the newest in the mean wait of finals: the last ten or twenty count."""
 
-class WaitingLine:
-    """The order of those who wait: most urgent first, then first come first served. No clock, no asyncio."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[object, tuple[Priority, int]] = {}
-        self._arrivals = 0
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def join(self, key: object, priority: Priority) -> None:
-        """Queue behind all of the same priority."""
-        self._arrivals += 1
-        self._waiting[key] = (priority, self._arrivals)
-
-    def hurry(self, key: object, priority: Priority) -> None:
-        """Move forward; who is not in the line, or is as urgent already, stays where they are."""
-        if key in self._waiting and priority < self._waiting[key][0]:
-            self.join(key, priority)
-
-    def leave(self, key: object) -> None:
-        """Give up waiting."""
-        self._waiting.pop(key, None)
-
-    def next(self) -> object | None:
-        """Take out who is next, or None."""
-        if not self._waiting:
-            return None
-        key = min(self._waiting, key=self._waiting.__getitem__)
-        del self._waiting[key]
-        return key
+DELAY_FORGOTTEN_S = 10.0
+"""Time without a final after which their wait is no longer known."""
 
 
 class Turn:
-    """One utterance's claim to decode, from asking to being done."""
+    """One claim to decode, from asking to being done."""
 
-    def __init__(self, line: WaitingLine) -> None:
-        self._line = line
+    def __init__(self, scheduler: "Scheduler", claim: Claim, give_up: Callable[[], None]) -> None:
+        """Use `Scheduler.turn`."""
+        self.claim = claim
+        self.give_up = give_up
         self.granted = asyncio.Event()
+        self._scheduler = scheduler
 
     def hurry(self, priority: Priority) -> None:
-        """Move forward in the line, if waiting in it."""
-        self._line.hurry(self, priority)
+        """Become more urgent, waiting or running."""
+        self._scheduler.hurry(self, priority)
 
 
 class Scheduler:
-    """Hands out the engine's slots, one per process.
+    """The slots of one engine, one per process.
 
     Attributes:
-        slots: Decodes that may run at the same time.
-        running: Decodes that do.
+        limit: How many there are.
     """
 
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self.running = 0
-        self._line = WaitingLine()
+    def __init__(self, limit: ConcurrencyLimit) -> None:
+        self.limit = limit
+        self._final_delay_s = 0.0
+        self._delay_noted_at_s = 0.0
+        self._line: WaitingLine[Turn] = WaitingLine()
+        self._running: set[Turn] = set()
+        self._giving_up: set[Turn] = set()
 
     @property
-    def busy(self) -> bool:
-        """Whether one more decode would have to wait."""
-        return self.running >= self.slots
+    def running(self) -> int:
+        """Decodes under way."""
+        return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """Utterances in the line."""
+        """Turns that wait."""
         return len(self._line)
 
-    def turn(self) -> Turn:
-        """A claim to be used with `slot`."""
-        return Turn(self._line)
+    def load(self, besides: Turn | None) -> float:
+        """Decodes that run or wait, for each slot, not counting one's own."""
+        return (self.running + self.waiting - (besides is not None)) / self.limit.slots
+
+    @property
+    def finals_wait(self) -> bool:
+        """Whether something that is due waits: no time for anything that is not."""
+        return self._line.count(Priority.FINAL) > 0
+
+    def final_delay_s(self, now_s: float) -> float:
+        """How long finals have waited for a slot lately."""
+        return self._final_delay_s if now_s - self._delay_noted_at_s < DELAY_FORGOTTEN_S else 0.0
+
+    def note_delay(self, waited_s: float, now_s: float) -> None:
+        """A final has waited for so long."""
+        self._final_delay_s = self.final_delay_s(now_s)
+        self._final_delay_s += (waited_s - self._final_delay_s) * DELAY_WEIGHT
+        self._delay_noted_at_s = now_s
+
+    def turn(self, claim: Claim, give_up: Callable[[], None] = lambda: None) -> Turn:
+        """A claim to be used with `slot`.
+
+        Args:
+            claim: What it is entitled to.
+            give_up: Called when the slot is needed for something final; the holder is to leave it soon.
+        """
+        return Turn(self, claim, give_up)
 
     @asynccontextmanager
-    async def slot(self, turn: Turn, priority: Priority) -> AsyncIterator[None]:
+    async def slot(self, turn: Turn) -> AsyncIterator[None]:
         """Wait for a slot and hold it for the length of the block."""
-        self._line.join(turn, priority)
+        loop = asyncio.get_running_loop()
+        joined_s = loop.time()
+        self._line.join(turn, turn.claim)
         self._grant()
+        began_s = None
         try:
             await turn.granted.wait()
+            began_s = loop.time()
+            if turn.claim.priority is Priority.FINAL:
+                self.note_delay(began_s - joined_s, began_s)
             yield
         finally:
-            if turn.granted.is_set():
-                self.running -= 1
-            self._line.leave(turn)
+            if turn in self._running:
+                service_s = loop.time() - began_s if began_s is not None else 0.0
+                if turn not in self._giving_up and began_s is not None:
+                    self.limit.observe(service_s, full=self.running >= self.limit.slots)
+                self._running.discard(turn)
+                self._giving_up.discard(turn)
+                self._line.done(turn.claim.tenant, service_s)
+            else:
+                self._line.leave(turn)
+            self._grant()
+
+    def hurry(self, turn: Turn, priority: Priority) -> None:
+        """Make a turn more urgent."""
+        if priority < turn.claim.priority:
+            self._line.hurry(turn, priority)
+            turn.claim.priority = priority
             self._grant()
 
     def _grant(self) -> None:
-        while not self.busy and isinstance(turn := self._line.next(), Turn):
-            self.running += 1
+        while self.running < self.limit.slots and (turn := self._line.next()) is not None:
+            self._running.add(turn)
             turn.granted.set()
+        lacking = self._line.count(Priority.FINAL) - len(self._giving_up)
+        if lacking > 0:
+            least_urgent = sorted(
+                (turn for turn in self._running - self._giving_up if turn.claim.priority is not Priority.FINAL),
+                key=lambda turn: turn.claim.priority,
+                reverse=True,
+            )
+            for turn in least_urgent[:lacking]:
+                self._giving_up.add(turn)
+                turn.give_up()

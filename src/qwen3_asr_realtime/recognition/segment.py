@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from qwen3_asr_realtime.engines.base import Hypothesis, SegmentStream
+from qwen3_asr_realtime.engines.base import Hypothesis, Priority, SegmentStream
 from qwen3_asr_realtime.recognition.hypothesis import Confirmation
-from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples
+from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples, samples_from_ms
+
+FOLLOWING_SAMPLES = samples_from_ms(500)
+"""Sound after a segment that is kept with it, for engines that want some."""
 
 
 class Segment:
@@ -15,10 +18,11 @@ class Segment:
         stream: The engine's view of it.
         confirmation: What of its text is confirmed.
         closed: No more audio will come.
-        speech_probability: The highest probability of speech in any of it.
+        voice_s: Certain voice in it, in seconds.
         decoded_samples: How much of it the last hypothesis covered.
         following: Sound right after a closed segment that belongs to no other.
-        use_prefix: Whether its next hypothesis may go on from its last.
+        use_prefix: Whether its next partial may go on from its last hypothesis.
+        speculated_until: End of speech for which its final was last begun early.
         final: Its final hypothesis, once there.
     """
 
@@ -27,10 +31,12 @@ class Segment:
         self.stream = stream
         self.confirmation = Confirmation()
         self.closed = False
-        self.speech_probability = 0.0
+        self.voice_s = 0.0
         self.decoded_samples = 0
         self.following = NO_SAMPLES
         self.use_prefix = True
+        self.speculated_until: int | None = None
+        self._foreseen: tuple[int, Hypothesis] | None = None
         self.final: Hypothesis | None = None
         self._buffer = np.empty(2 * SAMPLE_RATE, np.float32)
         self._length = 0
@@ -59,6 +65,35 @@ class Segment:
         self._length = min(length, self._length)
         self.closed = True
         return rest
+
+    async def refresh(self, length: int, *, final: bool, speech_confirmed: bool, priority: Priority) -> Hypothesis:
+        """Have the engine recognise the first `length` samples.
+
+        Raises:
+            EngineError: It could not.
+        """
+        return await self.stream.refresh(
+            self.audio[:length],
+            final=final,
+            following=self.following if self.closed else self.audio[length : length + FOLLOWING_SAMPLES],
+            use_prefix=self.use_prefix and not final,
+            speech_confirmed=speech_confirmed,
+            priority=priority,
+        )
+
+    def foresee(self, length: int, final: Hypothesis) -> None:
+        """Keep what the final will be if the segment ends after `length` samples."""
+        self._foreseen = length, final
+
+    @property
+    def is_foreseen(self) -> bool:
+        """Whether the segment has ended where its final is known."""
+        return self.closed and self._foreseen is not None and self._foreseen[0] == self._length
+
+    def finish_as_foreseen(self) -> None:
+        """Finish with the final that is known."""
+        if self._foreseen is not None:
+            self.finish(self._foreseen[1])
 
     def finish(self, final: Hypothesis) -> None:
         """Keep the final text and let go of the audio and the engine's stream."""

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Response, WebSocket
 
 from qwen3_asr_realtime import __version__
 from qwen3_asr_realtime.engines.base import Condition
+from qwen3_asr_realtime.server.admission import RETRY_AFTER_S
 from qwen3_asr_realtime.server.realtime import serve_realtime
 from qwen3_asr_realtime.server.service import Service
 
@@ -43,6 +45,7 @@ def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
             "version": __version__,
             "realtime": REALTIME_PATH,
             "health": "/health",
+            "ready": "/ready",
             "docs": "/docs",
         }
 
@@ -61,6 +64,16 @@ def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
             "sessions": len(service.connections),
             "uptime_s": round(monotonic() - service.started_at_s, 1),
         }
+
+    @app.get("/ready", summary="Whether a new session would be admitted")
+    async def ready(response: Response) -> dict[str, Any]:
+        refusal = service.admission.refusal()
+        down = service.recogniser.engine.status.condition is Condition.DOWN
+        if refusal is None and not down:
+            return {"ready": True}
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return {"ready": False, "reason": "the engine is down" if refusal is None else f"{refusal.limit} is reached"}
 
     async def realtime(websocket: WebSocket) -> None:
         await serve_realtime(websocket, service)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
+import structlog
+
 from qwen3_asr_realtime.audio.base64 import decode_base64
 from qwen3_asr_realtime.audio.errors import AudioError
 from qwen3_asr_realtime.audio.intake import AudioIntake
@@ -31,9 +33,11 @@ from qwen3_asr_realtime.protocol.errors import ProtocolError
 from qwen3_asr_realtime.protocol.events import ServerEvent, decode_client_event
 from qwen3_asr_realtime.protocol.session import Outputs, Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.recognition.utterance import Utterance
 from qwen3_asr_realtime.samples import Samples
+from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.server.outbox import Outbox
 from qwen3_asr_realtime.vad.detector import SpeechAudio, SpeechDetector, VoiceEvent
 from qwen3_asr_realtime.vad.endpointing import EndpointingParameters, SpeechStarted, SpeechStopped
@@ -42,11 +46,16 @@ LARGE_FRAME_CHARS = 64 * 1024
 """Text longer than this (about 1.5 s of audio) is parsed and decoded off the event loop: 15 MiB takes tens of ms."""
 
 SLICE_BYTES = 32 * 1024
-"""PCM is resampled (on the loop, 5-50 us per 100 ms) and listened to in slices of about a second, so that no session
-holds the loop or a listening thread for long."""
+"""PCM is resampled (on the loop, 5-50 us per 100 ms) in slices of about a second, so that no session holds the loop."""
+
+SLICE_SAMPLES = SLICE_BYTES // 2
+"""Listened to at once, for the same reason: cutting up a second and concluding from it takes 0.4 ms, and a few bytes of
+Opus may hold minutes."""
 
 EndpointingRule = Callable[[TurnDetection | None], EndpointingParameters]
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class Connection:
@@ -55,12 +64,15 @@ class Connection:
     Args:
         session: The protocol state.
         detector: Finds speech in the session's audio.
+        judge: Says how likely speech is, frame by frame.
         endpointing: The detector's parameters for a turn detection setting, or for Manual mode.
         recogniser: Where utterances are recognised.
         outbox: Takes events to the client.
         backlog: Counts the session's audio that waits to be recognised.
-        listening: Threads that detect speech and decode large frames.
+        listening: Threads that decode large frames and compressed audio.
         tasks: Owns the session's utterances.
+        tenant: On whose account the session decodes.
+        trace: Whether finals tell where their time went.
     """
 
     def __init__(
@@ -68,22 +80,28 @@ class Connection:
         *,
         session: Session,
         detector: SpeechDetector,
+        judge: FrameJudge,
         endpointing: EndpointingRule,
         recogniser: Recogniser,
         outbox: Outbox,
         backlog: Backlog,
         listening: Executor,
         tasks: asyncio.TaskGroup,
+        tenant: str,
+        trace: bool,
     ) -> None:
         self._session = session
         self._intake = AudioIntake(session.configuration.audio_format, session.configuration.sample_rate)
         self._detector = detector
+        self._judge = judge
         self._endpointing = endpointing
         self._recogniser = recogniser
         self._outbox = outbox
         self._backlog = backlog
         self._listening = listening
         self._tasks = tasks
+        self._tenant = tenant
+        self._trace = trace
         self._utterances: dict[str, tuple[Utterance, asyncio.Task[None]]] = {}
         self._speaking: Utterance | None = None
 
@@ -127,7 +145,7 @@ class Connection:
                     await self._heard(self._detector.flush())
                     await self._carry_out(self._session.audio_flushed())
                 case DiscardAudio():
-                    await self._in_thread(self._detector.push, self._intake.flush())
+                    await self._detect(self._intake.flush())
                     self._detector.flush()
                 case ConfigureIntake(audio_format, sample_rate):
                     self._intake = AudioIntake(audio_format, sample_rate)
@@ -168,20 +186,29 @@ class Connection:
             await self._carry_out(self._session.refuse(refusal))
 
     async def _listen(self, samples: Samples) -> None:
-        """Find speech in new audio, off the event loop, and pass it on; empty while intake holds it back."""
-        if len(samples):
-            await self._carry_out(self._session.audio_received(self._detector.position + len(samples)))
-            await self._heard(await self._in_thread(self._detector.push, samples))
+        """Find speech in new audio and pass it on; empty while intake holds it back."""
+        for first in range(0, len(samples), SLICE_SAMPLES):
+            piece = samples[first : first + SLICE_SAMPLES]
+            await self._carry_out(self._session.audio_received(self._detector.position + len(piece)))
+            await self._heard(await self._detect(piece))
+
+    async def _detect(self, samples: Samples) -> list[VoiceEvent]:
+        """Find speech in new audio; the event loop is free while its frames are judged."""
+        frames = self._detector.take(samples)
+        if frames is None:
+            return []
+        await self._judge.judge(frames)
+        return self._detector.conclude(frames)
 
     async def _heard(self, events: list[VoiceEvent]) -> None:
         for event in events:
             match event:
                 case SpeechStarted(start_sample):
                     await self._carry_out(self._session.speech_started(start_sample))
-                case SpeechAudio(samples, first_sample, probability):
+                case SpeechAudio(samples, first_sample, voice_s):
                     if self._speaking is not None:
                         voiced_until = first_sample + len(samples) - self._detector.silence_samples
-                        self._speaking.add(samples, voiced_until, probability)
+                        self._speaking.add(samples, voiced_until, voice_s)
                 case SpeechStopped(end_sample):
                     await self._carry_out(self._session.speech_stopped(end_sample))
 
@@ -191,7 +218,12 @@ class Connection:
     # --- recognition -------------------------------------------------------------------------------------------------
 
     def _open_utterance(self, item_id: str, options: SegmentOptions) -> None:
-        utterance = self._recogniser.open(options, _ItemResults(item_id, self._session, self._report), self._backlog)
+        utterance = self._recogniser.open(
+            options,
+            _ItemResults(item_id, self._session, self._report, trace=self._trace),
+            self._backlog,
+            tenant=self._tenant,
+        )
         task = self._tasks.create_task(utterance.run(), name=f"utterance {item_id}")
         self._utterances[item_id] = utterance, task
         task.add_done_callback(lambda _: self._utterances.pop(item_id, None))
@@ -206,16 +238,23 @@ class Connection:
 class _ItemResults:
     """Brings the results of one utterance to the session, under its item's id."""
 
-    def __init__(self, item_id: str, session: Session, report: Callable[[Outputs], None]) -> None:
+    def __init__(self, item_id: str, session: Session, report: Callable[[Outputs], None], *, trace: bool) -> None:
         self._item_id = item_id
         self._session = session
         self._report = report
+        self._trace = trace
 
     def preview(self, text: str, stash: str, language: str) -> None:
         self._report(self._session.preview(self._item_id, text=text, stash=stash, language=language))
 
-    def completed(self, transcript: str, language: str) -> None:
-        self._report(self._session.completed(self._item_id, transcript=transcript, language=language))
+    def completed(self, transcript: str, language: str, ledger: Ledger) -> None:
+        trace = ledger.parts_ms()
+        log.info("utterance", item_id=self._item_id, **ledger.summary())
+        self._report(
+            self._session.completed(
+                self._item_id, transcript=transcript, language=language, trace=trace if self._trace else None
+            )
+        )
 
     def failed(self, code: str, message: str) -> None:
         self._report(self._session.failed(self._item_id, code=code, message=message))

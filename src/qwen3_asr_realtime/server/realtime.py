@@ -16,6 +16,7 @@ from qwen3_asr_realtime.protocol.session import Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.server.connection import Connection
+from qwen3_asr_realtime.server.credentials import tenant_of
 from qwen3_asr_realtime.server.inbox import Inbox, Silence
 from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
 from qwen3_asr_realtime.server.service import Service
@@ -42,20 +43,22 @@ class ConnectionOver(Exception):
 
 async def serve_realtime(websocket: WebSocket, service: Service) -> None:
     """Run one session over one WebSocket, from the handshake to the close."""
-    model = requested_model(websocket.scope["query_string"].decode("ascii", "replace"))
+    query = websocket.scope["query_string"].decode("ascii", "replace")
+    model = requested_model(query)
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     session_id = random_id("sess")
     with structlog.contextvars.bound_contextvars(session_id=session_id):
-        if service.is_full:
-            log.warning("session refused", limit="MAX_SESSIONS", value=service.settings.max_sessions)
-            await _refuse(websocket, "rate_limit_exceeded", "Too many sessions. Try again later.", code=1013)
+        tenant = tenant_of(websocket.headers, query, offered)
+        if (refusal := service.admission.refuse(tenant)) is not None:
+            log.warning("session refused", limit=refusal.limit, value=refusal.value)
+            await _refuse(websocket, "rate_limit_exceeded", refusal.message, code=1013)
         elif model not in KNOWN_MODELS and service.settings.unknown_model == "refuse":
             log.warning("session refused", model=model)
             await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
         else:
-            with service.admitted():
-                await _run_session(websocket, service, session_id, model)
+            with service.admitted(tenant):
+                await _run_session(websocket, service, session_id, model, tenant or session_id)
 
 
 def requested_model(query: str) -> str:
@@ -66,7 +69,7 @@ def requested_model(query: str) -> str:
     return parse_qs(query.replace("?", "&")).get("model", [DEFAULT_MODEL])[-1]
 
 
-async def _run_session(websocket: WebSocket, service: Service, session_id: str, model: str) -> None:
+async def _run_session(websocket: WebSocket, service: Service, session_id: str, model: str, tenant: str) -> None:
     settings = service.settings
     session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
     outbox = Outbox(settings.max_unsent_events)
@@ -75,13 +78,16 @@ async def _run_session(websocket: WebSocket, service: Service, session_id: str, 
         async with asyncio.TaskGroup() as tasks:
             connection = Connection(
                 session=session,
-                detector=SpeechDetector(service.vad, service.endpointing(session.configuration.turn_detection)),
+                detector=SpeechDetector(service.endpointing(session.configuration.turn_detection)),
+                judge=service.judge,
                 endpointing=service.endpointing,
                 recogniser=service.recogniser,
                 outbox=outbox,
                 backlog=Backlog(int(settings.max_backlog_sec * SAMPLE_RATE)),
                 listening=service.listening,
                 tasks=tasks,
+                tenant=tenant,
+                trace=settings.trace_events,
             )
             inbox = Inbox(2 * settings.max_frame_mib * 1024 * 1024)
             tasks.create_task(_write(websocket, outbox, settings.finish_grace_sec), name="write")

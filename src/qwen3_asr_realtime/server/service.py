@@ -11,8 +11,11 @@ from qwen3_asr_realtime.audio.intake import AudioIntake
 from qwen3_asr_realtime.engines.base import Engine
 from qwen3_asr_realtime.protocol.configuration import Configuration, Support, TurnDetection
 from qwen3_asr_realtime.protocol.session import SessionRules
+from qwen3_asr_realtime.recognition.cadence import Cadence
+from qwen3_asr_realtime.recognition.guards import GuardLimits
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
-from qwen3_asr_realtime.recognition.utterance import Cadence
+from qwen3_asr_realtime.server.admission import Admission, AdmissionLimits
+from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.settings import Settings, cpu_cores
 from qwen3_asr_realtime.vad.endpointing import (
     EndpointingParameters,
@@ -35,35 +38,33 @@ class Service:
     Attributes:
         settings: Its configuration.
         recogniser: The engine and who uses it next.
-        vad: The one Silero session.
+        judge: The one voice activity model, for the frames of all sessions.
         rules: What new sessions begin with.
-        listening: Threads for decoding, resampling and detection.
+        listening: Threads that decode large frames and compressed audio.
         started_at_s: On the monotonic clock.
+        admission: Which sessions there may be.
         connections: Tasks of the connections that are open.
     """
 
     settings: Settings
     recogniser: Recogniser
-    vad: SileroModel
+    judge: FrameJudge
     rules: SessionRules
     listening: ThreadPoolExecutor
+    admission: Admission
     started_at_s: float = field(default_factory=monotonic)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more session is admitted."""
-        return len(self.connections) >= self.settings.max_sessions
-
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Count the current task as a connection."""
+    def admitted(self, tenant: str) -> Iterator[None]:
+        """Count the current task as a connection of a tenant."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection runs in a task")
         self.connections.add(task)
         try:
-            yield
+            with self.admission.session(tenant):
+                yield
         finally:
             self.connections.discard(task)
 
@@ -107,6 +108,21 @@ def session_rules(settings: Settings, engine: Engine) -> SessionRules:
     )
 
 
+def guard_limits(settings: Settings) -> GuardLimits:
+    """Where finals are doubted."""
+    return GuardLimits(
+        no_voice_s=settings.guard_no_voice_sec,
+        weak_voice_s=settings.guard_weak_voice_sec,
+        weak_voice_share=settings.guard_weak_voice_share,
+        letters_per_s=settings.guard_letters_per_sec,
+        syllables_per_s=settings.guard_syllables_per_sec,
+        copied_units=settings.guard_copied_units,
+        copied_share=settings.guard_copied_share,
+        copied_length_ratio=settings.guard_copied_length_ratio,
+        agreement=settings.guard_agreement,
+    )
+
+
 @asynccontextmanager
 async def running_service(settings: Settings, engine: Engine) -> AsyncIterator[Service]:
     """Start what connections need, and stop it again.
@@ -118,13 +134,37 @@ async def running_service(settings: Settings, engine: Engine) -> AsyncIterator[S
     vad = SileroModel.load()
     await engine.start()
     try:
-        with ThreadPoolExecutor(cpu_cores(), thread_name_prefix="listening") as listening:
+        with (
+            FrameJudge(vad) as judge,
+            ThreadPoolExecutor(cpu_cores(), thread_name_prefix="listening") as listening,
+        ):
             cadence = Cadence(
                 first_s=settings.first_partial_sec,
                 idle_s=settings.partial_interval_sec,
                 busy_s=settings.streaming_chunk_size_sec,
                 timeout_s=settings.decode_timeout_sec,
+                speculation=settings.speculative_finals,
             )
-            yield Service(settings, Recogniser(engine, cadence), vad, session_rules(settings, engine), listening)
+            recogniser = Recogniser(
+                engine,
+                cadence,
+                concurrency=settings.engine_concurrency,
+                guards=guard_limits(settings),
+                target_decode_s=settings.target_decode_sec,
+            )
+            limits = AdmissionLimits(
+                sessions=settings.max_sessions,
+                sessions_per_key=settings.max_sessions_per_key,
+                memory_mib=settings.max_memory_mib,
+                queue_delay_s=settings.max_queue_delay_sec,
+            )
+            yield Service(
+                settings=settings,
+                recogniser=recogniser,
+                judge=judge,
+                rules=session_rules(settings, engine),
+                listening=listening,
+                admission=Admission(limits, recogniser.scheduler),
+            )
     finally:
         await engine.stop()

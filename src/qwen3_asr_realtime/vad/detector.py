@@ -7,11 +7,12 @@ import numpy as np
 
 from qwen3_asr_realtime.samples import NO_SAMPLES, Samples
 from qwen3_asr_realtime.vad.endpointing import Endpointer, EndpointingParameters, SpeechStarted, SpeechStopped, State
-from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES, block_energies
+from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES, block_energies, certain_voice_s
 from qwen3_asr_realtime.vad.history import History
-from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, WINDOW_SAMPLES, SileroModel, SileroState
+from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, Frames, SileroState
 
-_SLICE_SAMPLES = 8 * FRAME_SAMPLES  # A long push is worked through in slices of 256 ms, so that no long array is kept.
+_SLICE_FRAMES = 8
+"""Many frames are concluded from in slices of 256 ms, so that no long array is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,12 +22,12 @@ class SpeechAudio:
     Attributes:
         samples: float32 [n], read-only.
         first_sample: Position of the first of them in the session.
-        probability: The highest probability of speech in them; 0 where they were not judged.
+        voice_s: Certain voice in them, in seconds (`certain_voice_s`); none where they were not judged.
     """
 
     samples: Samples
     first_sample: int
-    probability: float = 0.0
+    voice_s: float = 0.0
 
 
 VoiceEvent: TypeAlias = SpeechStarted | SpeechAudio | SpeechStopped
@@ -35,24 +36,26 @@ VoiceEvent: TypeAlias = SpeechStarted | SpeechAudio | SpeechStopped
 class SpeechDetector:
     """Speech detection for one session. Not for use by two threads at once.
 
+    It works in three steps, of which the middle one is the model's, so that sessions can share its calls: `take` cuts
+    new samples into frames, the frames are judged (`SileroModel.judge`, `FrameBatcher`), and `conclude` turns the
+    probabilities into events. All three are done before the next samples are taken, and before anything else is asked.
+
     The events of a turn are `SpeechStarted`, `SpeechAudio` any number of times, `SpeechStopped`. The audio of a turn
     reaches beyond its end, for the silence had to be heard. They depend on the samples alone, not on how these were cut
     into pushes.
 
     Args:
-        model: The shared model.
         parameters: What the session chose.
     """
 
-    def __init__(self, model: SileroModel, parameters: EndpointingParameters) -> None:
-        self._model = model
+    def __init__(self, parameters: EndpointingParameters) -> None:
         self._state = SileroState()
         self._endpointer = Endpointer(parameters)
         self._remainder = NO_SAMPLES  # The last samples, not yet a frame.
         self._judged = 0  # Samples before the remainder.
         self._history = History()
         self._delivered: int | None = None  # End of the audio delivered of the open turn, if one is open.
-        self._probability = 0.0  # The highest since then, or since the turn that may be starting.
+        self._voice_s = 0.0  # Certain voice since then, or since the turn that may be starting.
 
     @property
     def parameters(self) -> EndpointingParameters:
@@ -73,15 +76,39 @@ class SpeechDetector:
         """How long the open turn has been without sound, in samples; 0 while it sounds or none is open."""
         return self._endpointer.silence_samples
 
-    def push(self, samples: Samples) -> list[VoiceEvent]:
-        """Take the next samples of the session; what does not fill a frame waits for the next push.
+    def take(self, samples: Samples) -> Frames | None:
+        """Take the next samples of the session; what does not fill a frame waits for more.
 
         Args:
             samples: float32 [n], any n.
+
+        Returns:
+            Frames to be judged, or None if there is not one.
+        """
+        whole = (len(self._remainder) + len(samples)) // FRAME_SAMPLES * FRAME_SAMPLES
+        if not whole:
+            self._remainder = np.concatenate((self._remainder, samples))
+            return None
+        taken = whole - len(self._remainder)
+        # One array in which every frame is preceded by its context: the model reads windows of it.
+        stream = np.concatenate((self._state.context, self._remainder, samples[:taken]))
+        stream.setflags(write=False)
+        self._state.context = stream[-CONTEXT_SAMPLES:].copy()
+        self._remainder = samples[taken:].copy()
+        return Frames(stream, self._state)
+
+    def conclude(self, frames: Frames) -> list[VoiceEvent]:
+        """What follows from frames that have been judged.
+
+        Args:
+            frames: The last ones `take` returned.
         """
         events: list[VoiceEvent] = []
-        for offset in range(0, len(samples), _SLICE_SAMPLES):
-            self._push_slice(samples[offset : offset + _SLICE_SAMPLES], events)
+        audio = frames.stream[CONTEXT_SAMPLES:]
+        for first in range(0, len(frames.probabilities), _SLICE_FRAMES):
+            probabilities = frames.probabilities[first : first + _SLICE_FRAMES]
+            part = audio[first * FRAME_SAMPLES :][: len(probabilities) * FRAME_SAMPLES]
+            self._conclude(part if len(part) == len(audio) else _read_only_copy(part), probabilities, events)
         return events
 
     def flush(self) -> list[VoiceEvent]:
@@ -102,27 +129,13 @@ class SpeechDetector:
 
     # Private.
 
-    def _push_slice(self, samples: Samples, events: list[VoiceEvent]) -> None:
-        whole = (len(self._remainder) + len(samples)) // FRAME_SAMPLES * FRAME_SAMPLES
-        if not whole:
-            self._remainder = np.concatenate((self._remainder, samples))
-            return
-        taken = whole - len(self._remainder)
-        # One array in which every frame is preceded by its context: the model reads it in place.
-        stream = np.concatenate((self._state.context, self._remainder, samples[:taken]))
-        stream.setflags(write=False)
-        self._state.context = stream[-CONTEXT_SAMPLES:]
-        self._remainder = samples[taken:].copy()
-        frames = stream[CONTEXT_SAMPLES:]
-        self._history.append(frames)
-
-        for offset, energies in zip(range(0, whole, FRAME_SAMPLES), block_energies(frames), strict=True):
-            window = stream[offset : offset + WINDOW_SAMPLES]
-            probabilities, self._state.recurrent = self._model.probabilities(window[None], self._state.recurrent)
+    def _conclude(self, audio: Samples, probabilities: list[float], events: list[VoiceEvent]) -> None:
+        self._history.append(audio)
+        for probability, energies in zip(probabilities, block_energies(audio), strict=True):
             self._judged += FRAME_SAMPLES
-            boundaries = self._endpointer.advance(float(probabilities[0]), energies)
+            boundaries = self._endpointer.advance(probability, energies)
             quiet = self._endpointer.state is State.QUIET and not boundaries
-            self._probability = 0.0 if quiet else max(self._probability, float(probabilities[0]))
+            self._voice_s = 0.0 if quiet else self._voice_s + certain_voice_s(probability)
             for boundary in boundaries:
                 match boundary:
                     case SpeechStarted(start_sample):
@@ -139,6 +152,12 @@ class SpeechDetector:
         """Hand out what has been judged of the open turn and not been handed out yet."""
         if self._delivered is not None and self._delivered < self._judged:
             samples = self._history.read(self._delivered, self._judged)
-            events.append(SpeechAudio(samples, self._delivered, self._probability))
+            events.append(SpeechAudio(samples, self._delivered, self._voice_s))
             self._delivered = self._judged
-            self._probability = 0.0
+            self._voice_s = 0.0
+
+
+def _read_only_copy(samples: Samples) -> Samples:
+    copied = samples.copy()
+    copied.setflags(write=False)
+    return copied

@@ -13,6 +13,14 @@ BLOCK_SAMPLES = 128
 BLOCKS_PER_FRAME = FRAME_SAMPLES // BLOCK_SAMPLES
 
 
+FRAME_S = 0.032
+
+
+def certain_voice_s(probability: float) -> float:
+    """What a frame adds to certain voice, in seconds: that share of it by which its probability exceeds one half."""
+    return max(2 * probability - 1, 0.0) * FRAME_S
+
+
 def block_energies(samples: Samples) -> list[list[float]]:
     """The energies of whole frames, block by block.
 

@@ -41,6 +41,7 @@ class LocalVllmEngine:
             max_segment_s=limits.max_segment_s,
             concurrency=options.max_num_seqs,
             partial_step_s=PARTIAL_STEP_S,
+            batched=True,
         )
 
     @property

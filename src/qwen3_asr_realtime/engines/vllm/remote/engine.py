@@ -49,6 +49,7 @@ class RemoteVllmEngine:
             max_segment_s=limits.max_segment_s,
             concurrency=len(self._endpoints) * options.concurrency_per_endpoint,
             partial_step_s=PARTIAL_STEP_S,
+            batched=True,
         )
 
     @property

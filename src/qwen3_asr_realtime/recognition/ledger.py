@@ -1,0 +1,85 @@
+"""Where the time of one utterance went, from the end of speech to the final on its way to the client.
+
+All stations are on one monotonic clock. The parts follow one another without gap or overlap, so they sum to the total:
+
+    end of speech ─silence▶ decision ─queue▶ engine starts ─decode▶ engine ends ─delivery▶ sent
+
+A decode that began before the decision (a speculation) has no queue, and only what is left of it counts.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from qwen3_asr_realtime.samples import SAMPLE_RATE
+
+ARRIVALS_KEPT = 512
+"""Pieces of audio whose arrival is remembered: silences of ten seconds in pieces of 20 ms."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The stations of one utterance, in seconds of the event loop's clock; None where it has not come by.
+
+    Attributes:
+        speech_found_s: Its start was detected.
+        first_preview_s: The first preview went out.
+        end_of_speech_s: The last sample of speech had come in.
+        decided_s: The turn was ended, by silence or a commit.
+        engine_started_s: The engine began the decode whose text is the final.
+        engine_ended_s: And ended it.
+        sent_s: The final went out.
+        speech_samples: Audio that was recognised.
+        speculative: The final was begun before the decision.
+        retried: A guard or a failure made a second decode necessary.
+    """
+
+    speech_found_s: float | None = None
+    first_preview_s: float | None = None
+    end_of_speech_s: float | None = None
+    decided_s: float | None = None
+    engine_started_s: float | None = None
+    engine_ended_s: float | None = None
+    sent_s: float | None = None
+    speech_samples: int = 0
+    speculative: bool = False
+    retried: bool = False
+    _arrivals: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=ARRIVALS_KEPT))
+
+    def audio_came(self, until_sample: int, now_s: float) -> None:
+        """The session's audio up to a sample is here."""
+        self._arrivals.append((until_sample, now_s))
+
+    def speech_ended(self, end_sample: int) -> None:
+        """Speech ended at a sample of the session; find out when that came in."""
+        for until_sample, came_s in self._arrivals:
+            if until_sample >= end_sample:
+                self.end_of_speech_s = came_s
+                return
+
+    def summary(self) -> dict[str, float | bool]:
+        """One line about the utterance, for the log; times in milliseconds."""
+        summary: dict[str, float | bool] = {f"{name}_ms": value for name, value in self.parts_ms().items()}
+        if self.first_preview_s is not None and self.speech_found_s is not None:
+            summary["first_preview_ms"] = round(1000 * (self.first_preview_s - self.speech_found_s), 3)
+        return summary | {
+            "audio_s": round(self.speech_samples / SAMPLE_RATE, 3),
+            "speculative": self.speculative,
+            "retried": self.retried,
+        }
+
+    def parts_ms(self) -> dict[str, float]:
+        """Silence, queue, decode, delivery and their total, in milliseconds; empty unless all stations were passed.
+
+        An utterance without a decode has neither queue nor decode.
+        """
+        if self.end_of_speech_s is None or self.decided_s is None or self.sent_s is None:
+            return {}
+        started_s = max(self.decided_s, self.engine_started_s or self.decided_s)
+        ended_s = max(started_s, self.engine_ended_s or started_s)
+        stations = [self.end_of_speech_s, self.decided_s, started_s, ended_s, self.sent_s]
+        names = ["silence", "queue", "decode", "delivery"]
+        parts = {
+            name: round(1000 * (later - earlier), 3)
+            for name, earlier, later in zip(names, stations, stations[1:], strict=False)
+        }
+        return parts | {"total": round(1000 * (self.sent_s - self.end_of_speech_s), 3)}

@@ -1,0 +1,103 @@
+import math
+
+import pytest
+
+from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
+from qwen3_asr_realtime.recognition.scheduler import Scheduler
+from qwen3_asr_realtime.server import admission as module
+from qwen3_asr_realtime.server.admission import Admission, AdmissionLimits
+from qwen3_asr_realtime.server.credentials import SUBPROTOCOL_PREFIX, tenant_of
+
+
+def admission(**limits: float) -> Admission:
+    return Admission(AdmissionLimits(**{"sessions": 3, **limits}), Scheduler(ConcurrencyLimit(2, math.inf)))
+
+
+def reason(of: Admission, tenant: str = "") -> str | None:
+    refusal = of.refuse(tenant)
+    return refusal and refusal.limit
+
+
+def test_so_many_sessions_and_no_more() -> None:
+    door = admission()
+    with door.session("a"), door.session("b"):
+        assert reason(door) is None
+        with door.session("a"):
+            assert door.sessions == 3
+            assert reason(door) == "MAX_SESSIONS"
+        assert reason(door) is None
+    assert (door.sessions, door.refused) == (0, {"MAX_SESSIONS": 1})
+
+
+def test_so_many_of_one_key() -> None:
+    door = admission(sessions_per_key=1)
+    with door.session("a"):
+        assert reason(door, "a") == "MAX_SESSIONS_PER_KEY"
+        assert reason(door, "b") is None
+    assert reason(door, "a") is None
+
+
+def test_sessions_without_a_key_are_not_one_tenant() -> None:
+    door = admission(sessions_per_key=1)
+    with door.session(""), door.session(""):
+        assert reason(door, "") is None
+
+
+def test_none_while_finals_wait_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = admission(queue_delay_s=0.5)
+    now_s = 1000.0
+    monkeypatch.setattr(module, "monotonic", lambda: now_s)
+    for _ in range(20):
+        door.scheduler.note_delay(1.0, now_s)
+    assert reason(door) == "MAX_QUEUE_DELAY_SEC"
+    for _ in range(20):
+        door.scheduler.note_delay(0.0, now_s)
+    assert reason(door) is None
+
+
+def test_a_wait_of_long_ago_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = admission(queue_delay_s=0.5)
+    for _ in range(20):
+        door.scheduler.note_delay(1.0, 1000.0)
+    monkeypatch.setattr(module, "monotonic", lambda: 1010.0)
+    assert reason(door) is None
+
+
+def test_none_beyond_a_bound_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = admission(memory_mib=100)
+    monkeypatch.setattr(module, "resident_mib", lambda: 101.0)
+    assert reason(door) == "MAX_MEMORY_MIB"
+    monkeypatch.setattr(module, "resident_mib", lambda: 99.0)
+    assert reason(door) is None
+
+
+def test_memory_is_measured() -> None:
+    assert 20 < module.resident_mib() < 4000
+
+
+def test_a_client_is_told_when_to_try_again() -> None:
+    door = admission(sessions=0)
+    refusal = door.refuse("")
+    assert refusal is not None
+    assert "Try again in 5 seconds" in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "subprotocols"),
+    [
+        ({"authorization": "Bearer sk-1"}, "", []),
+        ({"authorization": "bearer  sk-1 "}, "model=m", []),
+        ({}, "model=m?api_key=sk-1", []),
+        ({"authorization": "Basic x"}, "api_key=sk-1", []),
+        ({}, "", ["realtime", f"{SUBPROTOCOL_PREFIX}sk-1"]),
+    ],
+)
+def test_one_key_is_one_tenant_however_it_comes(headers: dict[str, str], query: str, subprotocols: list[str]) -> None:
+    name = tenant_of(headers, query, subprotocols)
+    assert name == tenant_of({"authorization": "Bearer sk-1"}, "", [])
+    assert name not in {"", tenant_of({"authorization": "Bearer sk-2"}, "", [])}
+    assert "sk-1" not in name
+
+
+def test_no_key_is_no_tenant() -> None:
+    assert tenant_of({"authorization": "Bearer "}, "model=m", ["realtime"]) == ""
