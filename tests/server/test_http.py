@@ -32,3 +32,15 @@ async def test_health_tells_how_the_engine_is(status: EngineStatus, health: str)
         status.reason,
         status.restarts,
     )
+
+
+async def test_ready_says_whether_one_more_session_is_admitted() -> None:
+    async with running_server(max_sessions=1) as server:
+        assert (await get(server, "/ready")).json() == {"ready": True}
+        async with server.session():
+            full = await get(server, "/ready")
+        server.engine.status = EngineStatus(Condition.DOWN, "gone")
+        down = await get(server, "/ready")
+    assert (full.status_code, full.json()) == (503, {"ready": False, "reason": "MAX_SESSIONS is reached"})
+    assert full.headers["Retry-After"] == "5"
+    assert (down.status_code, down.json()["reason"]) == (503, "the engine is down")

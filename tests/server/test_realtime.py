@@ -312,6 +312,26 @@ class TestSection5Ordering:
             await assert_usable(client, go_forward)
 
 
+class TestTrace:
+    async def test_a_final_tells_where_its_time_went_if_asked(self, go_forward: bytes) -> None:
+        async with running_server(trace_events=True) as server, server.session(**MANUAL) as client:
+            await client.append(go_forward)
+            await client.send("input_audio_buffer.commit")
+            [*_, final] = await client.until(COMPLETED)
+        parts = final["x_trace"]
+        total_ms = parts.pop("total")
+        assert parts.keys() == {"silence", "queue", "decode", "delivery"}
+        assert sum(parts.values()) == pytest.approx(total_ms, abs=0.01)
+        assert 0 < total_ms < 10_000
+
+    async def test_and_not_if_not(self, go_forward: bytes) -> None:
+        async with running_server() as server, server.session(**MANUAL) as client:
+            await client.append(go_forward)
+            await client.send("input_audio_buffer.commit")
+            [*_, final] = await client.until(COMPLETED)
+        assert "x_trace" not in final
+
+
 class TestSection8Limits:
     async def test_sessions(self) -> None:
         async with running_server(max_sessions=1) as server, server.session() as first:
