@@ -15,8 +15,8 @@ from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.guards import Doubt
 from qwen3_asr_realtime.recognition.line import Claim
+from qwen3_asr_realtime.recognition.previews import PREVIEW_INTERVAL_S
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
-from qwen3_asr_realtime.recognition.utterance import PREVIEW_INTERVAL_S
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 BROKEN = Reply(error=EngineError("out of order"))

@@ -3,31 +3,22 @@
 import asyncio
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-import numpy as np
 import structlog
 
 from qwen3_asr_realtime.engines.base import Engine, EngineError, Hypothesis, Priority, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
-from qwen3_asr_realtime.recognition.guards import (
-    LIMITS,
-    SECOND_HEARING_SILENCE_S,
-    Doubt,
-    Evidence,
-    GuardLimits,
-    doubt,
-    is_weak,
-    is_without_voice,
-    settled,
-)
+from qwen3_asr_realtime.recognition.finals import Finals
+from qwen3_asr_realtime.recognition.guards import LIMITS, Doubt, GuardLimits
 from qwen3_asr_realtime.recognition.hypothesis import Preview
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.line import Claim
 from qwen3_asr_realtime.recognition.loops import has_loop
+from qwen3_asr_realtime.recognition.previews import Previews
 from qwen3_asr_realtime.recognition.scheduler import Scheduler, Turn
 from qwen3_asr_realtime.recognition.segment import FOLLOWING_SAMPLES, Segment
 from qwen3_asr_realtime.recognition.segmentation import earliest_cut, quietest_cut
@@ -39,13 +30,9 @@ TAIL_SAMPLES = samples_from_ms(200)
 As soon as there is so much silence, a final can be begun that will be the same as the one after the decision. (After
 150 ms the mean word error rate of seven alignments of seven clips was 4.2 %, after 175 ms 3.9, from 200 ms on 3.1.)"""
 
-SECOND_HEARING_SILENCE = np.zeros(int(SECOND_HEARING_SILENCE_S * SAMPLE_RATE), np.float32)
 
 MIN_SEGMENT_SAMPLES = samples_from_ms(300)
 """Segments with less, pre-roll included, are not decoded: models invent words for them (Moonshine says "You")."""
-
-PREVIEW_INTERVAL_S = 0.2
-"""Shortest time between two previews; people read no faster, and a file sent at full speed needs none in between."""
 
 FINAL_ATTEMPTS = 2
 
@@ -140,8 +127,7 @@ class Utterance:
         self._sink = sink
         self._backlog = backlog
         self._tenant = tenant
-        self._guards = guards
-        self._doubts = Counter() if doubts is None else doubts
+        self._finals = Finals(engine, options, guards, Counter() if doubts is None else doubts)
         self._segments: list[Segment] = []
         self._voiced_until = 0  # session sample up to which speech was heard
         self._finished = False
@@ -149,8 +135,7 @@ class Utterance:
         self._changed = asyncio.Event()
         self._turn: Turn | None = None
         self._tentative: _Tentative | None = None
-        self._previewed_at_s = float("-inf")
-        self._offered: tuple[Preview, str] | None = None  # a preview that waits for its time
+        self._previews = Previews(sink.preview, self._now_s)
 
     # --- audio in ----------------------------------------------------------------------------------------------------
 
@@ -195,6 +180,7 @@ class Utterance:
         """No more audio will come."""
         self.ledger.decided_s = self._now_s()
         self._finished = True
+        self._previews.close()
         self._hurry()
 
     def _final_length(self, segment: Segment, end_sample: int) -> int:
@@ -243,7 +229,7 @@ class Utterance:
                     shown = Preview(segment.confirmation.close(segment.final), "").after(shown).text
                     self._segments.remove(segment)
                     if not self._segments:  # else the words of the next one would vanish until its first partial
-                        self._offer(Preview(shown, ""), segment.final.language)
+                        self._previews.offer(Preview(shown, ""), segment.final.language)
         except EngineError as error:
             log.warning("utterance failed", reason=str(error))
             self._failure = error
@@ -252,6 +238,8 @@ class Utterance:
             self._sink.failed("server_error", "Recognition failed.")  # the reason may name what is inside
         else:
             language = next((final.language for final in texts if final.language), "")
+            self.ledger.retried |= self._finals.doubted
+            self.ledger.first_preview_s = self._previews.first_s
             self.ledger.sent_s = self._now_s()
             self._sink.completed(join_transcripts(final.text for final in texts), language, self.ledger)
         finally:
@@ -271,13 +259,13 @@ class Utterance:
             segment = self._segments[0] if self._segments else None
             if segment is None and self._finished:
                 return None
-            self._show_offered()
+            self._previews.show_if_due()
             work = None if segment is None else self._work(segment)
-            wait_s = self._previewed_at_s + PREVIEW_INTERVAL_S - self._now_s()
+            wait_s = self._previews.wait_s
             if work is not None and (work is not _Work.PARTIAL or wait_s <= 0):
                 return segment
             try:
-                async with asyncio.timeout(wait_s if work or self._offered else None):
+                async with asyncio.timeout(wait_s if work or self._previews.waits else None):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -304,17 +292,17 @@ class Utterance:
             and not segment.closed
             and silence >= TAIL_SAMPLES
             and segment.speculated_until != self._voiced_until
-            and not is_weak("", self._evidence(segment, len(segment)), self._guards)
+            and not self._finals.is_voice_weak(segment)
             and self._final_length(segment, self._voiced_until) > 0
             and not self._scheduler.finals_wait
         )
 
     def _is_partial_due(self, segment: Segment) -> bool:
         voiced = self._voiced_until - segment.start_sample
-        if voiced <= segment.decoded_samples or is_weak("", self._evidence(segment, len(segment)), self._guards):
+        if voiced <= segment.decoded_samples or self._finals.is_voice_weak(segment):
             return False  # nothing but silence since the last hypothesis, or nothing but noise
         length = self._partial_length(segment)
-        if segment.decoded_samples == 0 and self._is_first_partial():
+        if segment.decoded_samples == 0 and self._previews.first_s is None:
             return length >= max(self._step, self._cadence.first_s * SAMPLE_RATE)
         interval_s = self._cadence.interval_s(self._scheduler.load(besides=self._turn))
         return length - segment.decoded_samples >= interval_s * SAMPLE_RATE
@@ -323,15 +311,12 @@ class Utterance:
         """How much of an open segment a partial takes now."""
         return len(segment) // self._step * self._step
 
-    def _is_first_partial(self) -> bool:
-        return self._previewed_at_s == float("-inf")
-
     def _priority(self, segment: Segment) -> Priority:
         if self._finished:
             return Priority.FINAL
         if self._work(segment) is _Work.SPECULATION:
             return Priority.SPECULATIVE_FINAL
-        return Priority.FIRST_PARTIAL if self._is_first_partial() else Priority.PARTIAL
+        return Priority.FIRST_PARTIAL if self._previews.first_s is None else Priority.PARTIAL
 
     # --- decodes -----------------------------------------------------------------------------------------------------
 
@@ -341,7 +326,7 @@ class Utterance:
             self._backlog.remove(len(segment))
             segment.finish_as_foreseen()
             return
-        if segment.closed and self._is_without_voice(segment):
+        if segment.closed and self._finals.is_nothing(segment):
             self._backlog.remove(len(segment))
             segment.finish(Hypothesis(""))
             return
@@ -373,7 +358,7 @@ class Utterance:
             try:
                 async with asyncio.timeout(self._cadence.timeout_s):
                     self.ledger.engine_started_s = self._now_s()
-                    final = await self._believed(segment, length, self._priority(segment))
+                    final = await self._finals.hear(segment, length, self._priority(segment))
                     self.ledger.engine_ended_s = self._now_s()
                 break
             except (EngineError, TimeoutError) as error:
@@ -385,45 +370,6 @@ class Utterance:
         self._backlog.remove(length)
         return final
 
-    async def _believed(self, segment: Segment, length: int, priority: Priority) -> Hypothesis:
-        """The final hypothesis of the first `length` samples; where a guard doubts it, of a second hearing.
-
-        Raises:
-            EngineError: The engine failed.
-        """
-        evidence = self._evidence(segment, length)
-        certain = not is_weak("", evidence, self._guards)
-        first = await segment.refresh(length, final=True, speech_confirmed=certain, priority=priority)
-        why = doubt(first, evidence, self._guards)
-        if why is None:
-            return first
-        self.ledger.retried = True
-        stream = self._engine.open(replace(self._options, context=""))
-        try:
-            second = await stream.refresh(
-                np.concatenate((SECOND_HEARING_SILENCE, segment.audio[:length]))[: self._longest],
-                final=True,
-                use_prefix=False,
-                speech_confirmed=why is not Doubt.WEAK_VOICE,
-                priority=priority,
-            )
-        finally:
-            stream.close()
-        believed, still = settled(first, second, evidence, self._guards)
-        self._doubts.update(filter(None, (why, still)))
-        log.info("final doubted", why=why, still=still)
-        return believed
-
-    def _is_without_voice(self, segment: Segment) -> bool:
-        if len(segment) == 0:
-            return True
-        without = is_without_voice(self._evidence(segment, len(segment)), self._guards)
-        self._doubts.update([Doubt.NO_VOICE] * without)
-        return without
-
-    def _evidence(self, segment: Segment, length: int) -> Evidence:
-        return Evidence(length / SAMPLE_RATE, segment.voice_s, self._options.context)
-
     async def _tentatively(self, segment: Segment, length: int, shown: str, *, final: bool) -> None:
         """Decode an open segment and show the result; losing it, to a failure or a final, costs nothing.
 
@@ -433,9 +379,9 @@ class Utterance:
         began_s = self._now_s()
         priority = Priority.SPECULATIVE_FINAL if final else self._priority(segment)
         if final:
-            refresh = self._believed(segment, length, priority)
+            refresh = self._finals.hear(segment, length, priority)
         else:
-            certain = not is_weak("", self._evidence(segment, length), self._guards)
+            certain = not self._finals.is_voice_weak(segment)
             refresh = segment.refresh(length, final=False, speech_confirmed=certain, priority=priority)
         tentative = self._tentative = _Tentative(asyncio.create_task(refresh, name="tentative"), length, final)
         try:
@@ -461,24 +407,7 @@ class Utterance:
         if not loops:
             may_move = length > earliest_cut(self._longest)
             preview = segment.confirmation.update(hypothesis, tentative=may_move).after(shown)
-            self._offer(preview, hypothesis.language)
-
-    # --- previews ----------------------------------------------------------------------------------------------------
-
-    def _offer(self, preview: Preview, language: str) -> None:
-        """Show a preview now, or as soon as the last one has been seen for long enough, unless a newer one comes."""
-        if preview.text or preview.stash:
-            self._offered = preview, language
-            self._show_offered()
-
-    def _show_offered(self) -> None:
-        now_s = self._now_s()
-        if self._offered is None or self._finished or now_s < self._previewed_at_s + PREVIEW_INTERVAL_S:
-            return
-        (preview, language), self._offered = self._offered, None
-        self._previewed_at_s = now_s
-        self.ledger.first_preview_s = self.ledger.first_preview_s or now_s
-        self._sink.preview(preview.text, preview.stash, language)
+            self._previews.offer(preview, hypothesis.language)
 
     @staticmethod
     def _now_s() -> float:
