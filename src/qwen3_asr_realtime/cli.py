@@ -220,6 +220,44 @@ def bench(
         _stop(error)
 
 
+@app.command()
+def calibrate(
+    url: Annotated[str | None, typer.Option(help="WebSocket address; a server of its own if left out.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Never try more sessions than this.")] = 512,
+    slack_ms: Annotated[
+        float, typer.Option(min=0, help="How much later finals may come (p95) than with one session.")
+    ] = 300.0,
+    duration: Annotated[float, typer.Option(min=10, metavar="SECONDS", help="Audio of each session.")] = 40.0,
+    audio: Annotated[list[Path] | None, typer.Option(help="Recordings or a manifest.json to speak.")] = None,
+    language: Annotated[str | None, typer.Option(help="Code of the spoken language; detected if left out.")] = None,
+    api_key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="Key, if one is wanted.")] = None,
+) -> None:
+    """Find out how many sessions this machine bears, with its engine and settings, and propose MAX_SESSIONS."""
+    from qwen3_asr_realtime.client.local_server import ServerStartError, local_server  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.load.calibration import Search  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.load.command import EXIT_OK, Plan, run_bench  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.load.session import Pace  # noqa: PLC0415 - quick --help
+
+    search = Search(most, slack_ms)
+    pace = Pace(Mode.VAD.value, 100, 1.0, None, language)
+    plan = Plan(sessions=search, duration_s=duration, audio=audio or (), pace=pace, observe=search.observe)
+
+    def run(url: str) -> None:
+        status = run_bench(plan, url, api_key=api_key)
+        if status != EXIT_OK:
+            raise typer.Exit(status)
+        failed = "none failed" if search.failed is None else f"{search.failed} were too many"
+        sys.stdout.write(f"{search.passed} sessions were borne, {failed}\nMAX_SESSIONS={search.proposal}\n")
+
+    if url is not None:
+        return run(url)
+    try:
+        with local_server(env={"MAX_SESSIONS": str(most), "MAX_QUEUE_DELAY_SEC": "0"}) as server:
+            return run(server.url)
+    except ServerStartError as error:
+        _stop(error)
+
+
 def main() -> None:
     """Entry point of the console program."""
     app()

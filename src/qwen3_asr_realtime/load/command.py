@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ class Plan:
 
     Attributes:
         sessions: Numbers of sessions at a time, one stage after the other.
+        observe: Is told each stage before the next number is taken.
         duration_s: Audio of each session in seconds.
         audio: Recordings or manifests; the built-in recordings if empty.
         pace: How sessions speak.
@@ -52,10 +53,11 @@ class Plan:
         html_file: Where to write the report with plots.
     """
 
-    sessions: Sequence[int]
+    sessions: Iterable[int]
     duration_s: float
     audio: Sequence[Path]
     pace: Pace
+    observe: Callable[[Stage], None] = lambda stage: None
     seed: int = 1
     limits: Mapping[str, float] = field(default_factory=dict)
     json_file: Path | None = None
@@ -156,6 +158,7 @@ class _Bench:
             if run.logs:
                 stages.append(measure(run))
                 self.display.result(stages[-1])
+                plan.observe(stages[-1])
             if stop.is_set():
                 break
         return stages
