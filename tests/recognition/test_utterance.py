@@ -418,6 +418,7 @@ class TestSpeculation:
         assert [call.text for call in talk.engine.finals] == [text(1, 4), text(1, 8)]
         assert any(shown.text + shown.stash == text(1, 4) for shown in talk.previews)
         assert talk.transcript == text(1, 8)
+        assert not talk.ledger.speculative
 
     async def test_once_for_each_silence(self):
         talk = speculating(HearingEngine())

@@ -357,7 +357,7 @@ class Utterance:
         for attempt in range(1, FINAL_ATTEMPTS + 1):
             try:
                 async with asyncio.timeout(self._cadence.timeout_s):
-                    self.ledger.engine_started_s = self._now_s()
+                    self.ledger.engine_started_s, self.ledger.speculative = self._now_s(), False
                     final = await self._finals.hear(segment, length, self._priority(segment))
                     self.ledger.engine_ended_s = self._now_s()
                 break
