@@ -472,6 +472,21 @@ class TestSpeculation:
         await talk.say(silence(0.4))
         assert len(talk.engine.finals) == 1
 
+    @pytest.mark.parametrize("ending_s", [0, 0.4])
+    async def test_a_preview_that_gave_up_its_slot_comes_later_though_no_audio_follows(self, ending_s):
+        """As in Manual mode, where a client may send a recording and look at the preview before it commits."""
+        latencies_s = iter([math.inf, 0, 0])
+        talk = speculating(HearingEngine(lambda call: Reply(latency_s=next(latencies_s))))
+        talk.start()
+        talk.add(np.concatenate((words(4), silence(ending_s))))
+        await everything_ready()
+        assert talk.scheduler.running == 1
+        async with other_decode(talk.scheduler):
+            await everything_ready()
+        await asyncio.sleep(1)
+
+        assert [shown.text + shown.stash for shown in talk.previews] == [text(1, 4)]
+
     async def test_that_fails_costs_nothing(self):
         replies = iter([BROKEN, Reply()])
         talk = speculating(HearingEngine(lambda call: next(replies) if call.final else Reply()))

@@ -375,7 +375,7 @@ class Utterance:
 
         What was decoded as a final is kept: if the segment ends just there, it is the final.
         """
-        segment.decoded_samples = length
+        decoded_before, segment.decoded_samples = segment.decoded_samples, length
         began_s = self._now_s()
         priority = Priority.SPECULATIVE_FINAL if final else self._priority(segment)
         if final:
@@ -390,7 +390,10 @@ class Utterance:
             self._tentative = None
             tentative.task.cancel()
             await asyncio.wait([tentative.task])
-        if not done or tentative.task.cancelled():
+        if not done:
+            return
+        if tentative.task.cancelled():
+            segment.decoded_samples = decoded_before  # given up: somebody may be waiting for it, and no audio follow
             return
         if (error := tentative.task.exception()) is not None:
             if not isinstance(error, EngineError):

@@ -90,7 +90,8 @@ class TestRequest:
     def test_it_is_greedy_bounded_and_asks_for_tokens(self) -> None:
         body = encoded(request())
 
-        asked = {"temperature": 0, "max_completion_tokens": 32, "logprobs": True, "top_logprobs": 0, "priority": 1}
+        asked = {"temperature": 0, "max_completion_tokens": 32, "logprobs": True, "top_logprobs": 0}
+        asked["priority"] = int(Priority.FIRST_PARTIAL)
         assert body | asked == body
 
     def test_priority_only_where_it_is_taken(self) -> None:
