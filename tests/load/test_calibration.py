@@ -55,6 +55,11 @@ def test_what_is_not_borne(trouble):
     assert found.passed == 4
 
 
+def test_a_little_later_is_borne():
+    _, found = search(lambda sessions: stage(sessions, final_ms=50 if sessions == 1 else 350), most=8)
+    assert found.passed == 8
+
+
 def test_a_server_that_bears_nobody():
     tried, found = search(lambda sessions: stage(sessions, lost=1))
     assert (tried, found.proposal) == ([1], 0)

@@ -80,6 +80,7 @@ class HearingEngine:
 
     Attributes:
         calls: Every refresh so far.
+        opened: What each stream was opened with.
         open_streams: Streams that have not been closed.
         most_running: The most refreshes that ran at the same time.
     """
@@ -94,6 +95,7 @@ class HearingEngine:
     ) -> None:
         self.reply = reply
         self.calls: list[Call] = []
+        self.opened: list[SegmentOptions] = []
         self.open_streams = 0
         self.most_running = 0
         self.info = EngineInfo(
@@ -119,6 +121,7 @@ class HearingEngine:
     async def stop(self) -> None: ...
 
     def open(self, options: SegmentOptions) -> "HearingStream":
+        self.opened.append(options)
         self.open_streams += 1
         return HearingStream(self)
 

@@ -16,6 +16,9 @@ from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 CADENCE = Cadence(first_s=1.0, idle_s=0.5, busy_s=2.0, timeout_s=10.0, speculation=False)
 
 
+NO_OPTIONS = SegmentOptions()
+
+
 @dataclass(frozen=True)
 class Shown:
     """One preview, and when it came."""
@@ -36,7 +39,14 @@ class Talk:
         voiced_until: Up to where there was speech.
     """
 
-    def __init__(self, engine: HearingEngine, recogniser: Recogniser | None = None, backlog: Backlog | None = None):
+    def __init__(
+        self,
+        engine: HearingEngine,
+        recogniser: Recogniser | None = None,
+        backlog: Backlog | None = None,
+        *,
+        options: SegmentOptions = NO_OPTIONS,
+    ):
         recogniser = recogniser or Recogniser(engine, CADENCE)
         self.engine = engine
         self.recogniser = recogniser
@@ -45,7 +55,7 @@ class Talk:
         self.previews: list[Shown] = []
         self.ends: list[tuple[str, str, str]] = []
         self.position = self.voiced_until = 0
-        self.utterance = recogniser.open(SegmentOptions(), self, self.backlog)
+        self.utterance = recogniser.open(options, self, self.backlog)
         self.task = asyncio.create_task(self.utterance.run())
 
     # --- sink --------------------------------------------------------------------------------------------------------

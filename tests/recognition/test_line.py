@@ -113,6 +113,25 @@ class TestFairness:
 
         assert Counter(turns) == {"busy": 3, "new": 3}
 
+    def test_nor_who_comes_back(self):
+        line = WaitingLine()
+        line.join("first", claim(tenant="returning"))
+        line.next()
+        line.done("returning", 0.1)
+        for _ in range(100):
+            line.join("busy", claim(tenant="busy"))
+            line.next()
+            line.done("busy", 1.0)
+        turns = []
+        for number in range(6):
+            line.join(f"busy {number}", claim(tenant="busy"))
+            line.join(f"returning {number}", claim(tenant="returning"))
+        for _ in range(6):
+            turns.append(line.next().split()[0])
+            line.done(turns[-1], 1.0)
+
+        assert Counter(turns) == {"busy": 3, "returning": 3}
+
     def test_urgency_goes_before_fairness(self):
         line = WaitingLine()
         line.join("x", claim(tenant="greedy"))

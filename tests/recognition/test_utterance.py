@@ -11,7 +11,7 @@ from tests.recognition.hearing import HANGING, HearingEngine, Reply, silence, te
 from tests.recognition.talk import CADENCE, Talk
 from tests.recognition.virtual_time import everything_ready, run
 
-from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority
+from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.guards import Doubt
 from qwen3_asr_realtime.recognition.line import Claim
@@ -692,12 +692,14 @@ class TestGuards:
     async def test_a_doubted_final_is_heard_again_without_context(self):
         tags = Hypothesis("language English<asr_text>w1 w2", "en")
         replies = iter([Reply(hypothesis=tags), Reply()])
-        talk = Talk(HearingEngine(lambda call: next(replies)))
+        options = SegmentOptions(language="en", context="Pudong")
+        talk = Talk(HearingEngine(lambda call: next(replies)), options=options)
         talk.start()
         talk.add(words(4))
         talk.stop()
         await talk.finish()
 
+        assert talk.engine.opened == [options, SegmentOptions(language="en")]
         first, second = talk.engine.calls
         assert second.n_samples == first.n_samples + SAMPLE_RATE // 2
         assert (second.use_prefix, second.priority) == (False, Priority.FINAL)

@@ -36,6 +36,9 @@ BASE_TOKENS = 16
 TOKENS_PER_SECOND = 12
 """Bound of an answer that starts from nothing. Fast speech has about 6 tokens a second; only a loop has twice that."""
 
+CHARS_PER_TOKEN_MAX = 16
+"""More characters of context than this for each token allowed are not looked at: no language's text has so many."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
@@ -70,7 +73,7 @@ class Qwen3Stream:
         self._windows = AudioWindows(self._segment_id, features=features)
         self._windows_lock = threading.Lock()  # a cancelled update's thread may still be at work on them
         self._wanted_language = NAMES.get(options.language or "", "")
-        self._context = without_control_tokens(options.context[: limits.max_context_tokens * _CHARS_PER_TOKEN_MAX])
+        self._context = without_control_tokens(options.context[: limits.max_context_tokens * CHARS_PER_TOKEN_MAX])
         self._context_fits = not self._context
         self._updates = 0
         self._last = Heard("", ())
@@ -148,7 +151,3 @@ class Qwen3Stream:
         self._agreeing = self._agreeing + 1 if agrees else int(bool(heard.language))
         self._last = heard
         self._updates += 1
-
-
-_CHARS_PER_TOKEN_MAX = 16
-"""More characters than this for each token allowed are not looked at: no language's text has so many."""
