@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qwen3_asr_realtime.engines.base import EngineInfo, EngineStatus, Hypothesis, Priority, SegmentOptions
+from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, EngineStatus, Hypothesis, Priority, SegmentOptions
 from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples
 
 WORD_S = 0.4
@@ -73,6 +73,7 @@ class Reply:
 
 
 HANGING = Reply(latency_s=math.inf)
+BROKEN = Reply(error=EngineError("out of order"))
 
 
 class HearingEngine:

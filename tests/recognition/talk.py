@@ -1,15 +1,16 @@
 """One utterance being spoken, recognised and watched."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.recognition.hearing import HearingEngine
 from tests.recognition.virtual_time import everything_ready
 
-from qwen3_asr_realtime.engines.base import SegmentOptions
+from qwen3_asr_realtime.engines.base import Priority, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
 from qwen3_asr_realtime.recognition.ledger import Ledger
+from qwen3_asr_realtime.recognition.line import Claim
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
@@ -114,3 +115,13 @@ class Talk:
         assert self.backlog.amount == 0
         assert (self.scheduler.running, self.scheduler.waiting) == (0, 0)
         assert all(call.ended != "running" for call in self.engine.calls)
+
+
+def speculating(engine, **cadence):
+    """An utterance whose finals are begun early."""
+    return Talk(engine, Recogniser(engine, replace(CADENCE, speculation=True, **cadence)))
+
+
+def other_decode(scheduler):
+    """Holds a slot for somebody else."""
+    return scheduler.slot(scheduler.turn(Claim("other", Priority.FINAL, 0.0)))

@@ -1,35 +1,20 @@
 import asyncio
 import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.recognition.hearing import HANGING, HearingEngine, Reply, silence, text, words
-from tests.recognition.talk import CADENCE, Talk
+from tests.recognition.hearing import BROKEN, HANGING, HearingEngine, Reply, silence, text, words
+from tests.recognition.talk import CADENCE, Talk, other_decode
 from tests.recognition.virtual_time import everything_ready, run
 
-from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority, SegmentOptions
+from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority
 from qwen3_asr_realtime.recognition.backlog import Backlog
-from qwen3_asr_realtime.recognition.guards import Doubt
-from qwen3_asr_realtime.recognition.line import Claim
 from qwen3_asr_realtime.recognition.previews import PREVIEW_INTERVAL_S
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.samples import SAMPLE_RATE
-
-BROKEN = Reply(error=EngineError("out of order"))
-
-
-def other_decode(scheduler):
-    """Holds a slot for somebody else."""
-    return scheduler.slot(scheduler.turn(Claim("other", Priority.FINAL, 0.0)))
-
-
-async def hold(scheduler):
-    async with other_decode(scheduler):
-        pass
 
 
 def only(kind, reply):
@@ -374,153 +359,6 @@ class TestFinal:
         assert talk.ends == [("completed", "Guten Tag. Hello.", "de")]
 
 
-def speculating(engine, **cadence):
-    return Talk(engine, Recogniser(engine, replace(CADENCE, speculation=True, **cadence)))
-
-
-class TestSpeculation:
-    async def test_the_final_is_there_when_the_turn_ends(self):
-        talk = speculating(HearingEngine(lambda call: Reply(latency_s=0.2)))
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        await talk.say(silence(0.4), piece_s=0.02)
-        talk.stop()
-        await talk.finish()
-
-        assert talk.transcript == text(1, 4)
-        [final] = talk.engine.finals
-        assert (final.priority, final.use_prefix) == (Priority.SPECULATIVE_FINAL, False)
-        assert final.n_samples == int(2.1 * SAMPLE_RATE)
-        assert (talk.ledger.parts_ms()["queue"], talk.ledger.parts_ms()["decode"]) == (0, 0)
-        assert talk.ledger.parts_ms()["silence"] == pytest.approx(400, abs=21)
-        assert talk.ledger.speculative
-        talk.assert_nothing_left()
-
-    async def test_begins_as_soon_as_all_is_there_that_a_final_hears(self):
-        talk = speculating(HearingEngine())
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        ended_s = asyncio.get_running_loop().time()
-        await talk.say(silence(0.3), piece_s=0.01)
-
-        [final] = talk.engine.finals
-        assert final.began_s - ended_s == pytest.approx(0.2, abs=0.011)
-
-    async def test_speech_that_goes_on_makes_it_a_partial(self):
-        talk = speculating(HearingEngine())
-        talk.start()
-        await talk.say(words(4))
-        await talk.say(silence(0.2))
-        await talk.say(words(4, first=5))
-        talk.stop()
-        await talk.finish()
-
-        assert [call.text for call in talk.engine.finals] == [text(1, 4), text(1, 8)]
-        assert any(shown.text + shown.stash == text(1, 4) for shown in talk.previews)
-        assert talk.transcript == text(1, 8)
-        assert not talk.ledger.speculative
-
-    async def test_once_for_each_silence(self):
-        talk = speculating(HearingEngine())
-        talk.start()
-        for first in (1, 5, 9):
-            await talk.say(words(4, first=first))
-            await talk.say(silence(1.5))
-
-        assert [call.text for call in talk.engine.finals] == [text(1, 4), text(1, 8), text(1, 12)]
-
-    async def test_that_is_under_way_when_the_turn_ends_is_awaited(self):
-        talk = speculating(HearingEngine(lambda call: Reply(latency_s=0.5 if call.final else 0)))
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        await talk.say(silence(0.4))
-        talk.stop()
-        await talk.finish()
-
-        assert len(talk.engine.finals) == 1
-        assert 100 < talk.ledger.parts_ms()["decode"] < 300
-        assert talk.transcript == text(1, 4)
-
-    async def test_takes_the_place_of_a_partial_under_way(self):
-        talk = speculating(HearingEngine(lambda call: Reply(latency_s=0 if call.final else 1.0)))
-        talk.start()
-        await talk.say(words(2)[:-1600])
-        await talk.say(silence(0.2))
-
-        assert [(call.final, call.ended) for call in talk.engine.calls] == [(False, "cancelled"), (True, "answered")]
-
-    async def test_not_while_somebody_s_final_waits(self):
-        talk = speculating(HearingEngine())
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        async with other_decode(talk.scheduler):
-            other = asyncio.create_task(hold(talk.scheduler))
-            await talk.say(silence(0.4))
-            assert talk.scheduler.waiting == 1
-        await other
-        assert talk.engine.finals == []
-
-    async def test_gives_its_slot_to_a_final(self):
-        talk = speculating(HearingEngine(lambda call: HANGING if call.final else Reply()))
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        await talk.say(silence(0.2))
-        assert talk.scheduler.running == 1
-        async with other_decode(talk.scheduler):
-            await everything_ready()
-            assert [call.ended for call in talk.engine.finals] == ["cancelled"]
-        await talk.say(silence(0.4))
-        assert len(talk.engine.finals) == 1
-
-    @pytest.mark.parametrize("ending_s", [0, 0.4])
-    async def test_a_preview_that_gave_up_its_slot_comes_later_though_no_audio_follows(self, ending_s):
-        """As in Manual mode, where a client may send a recording and look at the preview before it commits."""
-        latencies_s = iter([math.inf, 0, 0])
-        talk = speculating(HearingEngine(lambda call: Reply(latency_s=next(latencies_s))))
-        talk.start()
-        talk.add(np.concatenate((words(4), silence(ending_s))))
-        await everything_ready()
-        assert talk.scheduler.running == 1
-        async with other_decode(talk.scheduler):
-            await everything_ready()
-        await asyncio.sleep(1)
-
-        assert [shown.text + shown.stash for shown in talk.previews] == [text(1, 4)]
-
-    async def test_that_fails_costs_nothing(self):
-        replies = iter([BROKEN, Reply()])
-        talk = speculating(HearingEngine(lambda call: next(replies) if call.final else Reply()))
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        await talk.say(silence(0.4))
-        talk.stop()
-        await talk.finish()
-
-        assert talk.transcript == text(1, 4)
-
-    async def test_a_commit_of_what_was_decoded_to_its_end_needs_no_decode(self):
-        """As in Manual mode, where somebody lets go of the key some time after the last word."""
-        talk = speculating(HearingEngine())
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        await talk.say(silence(1.0))
-        talk.stop()
-        before = len(talk.engine.calls)
-        await talk.finish()
-
-        assert len(talk.engine.calls) == before
-        assert talk.transcript == text(1, 4)
-
-    async def test_a_file_sent_at_once_needs_none(self):
-        talk = speculating(HearingEngine())
-        talk.start()
-        talk.add(np.concatenate((words(4), silence(1))))
-        talk.stop()
-        await talk.finish()
-
-        assert [call.priority for call in talk.engine.calls] == [Priority.FINAL]
-
-
 class TestLongSpeech:
     @pytest.mark.parametrize("speed", [1, 1000])
     async def test_is_cut_into_segments_whose_finals_are_joined(self, speed):
@@ -686,83 +524,6 @@ class TestFaults:
 
         assert talk.ends == []
         talk.assert_nothing_left()
-
-
-class TestGuards:
-    async def test_a_doubted_final_is_heard_again_without_context(self):
-        tags = Hypothesis("language English<asr_text>w1 w2", "en")
-        replies = iter([Reply(hypothesis=tags), Reply()])
-        options = SegmentOptions(language="en", context="Pudong")
-        talk = Talk(HearingEngine(lambda call: next(replies)), options=options)
-        talk.start()
-        talk.add(words(4))
-        talk.stop()
-        await talk.finish()
-
-        assert talk.engine.opened == [options, SegmentOptions(language="en")]
-        first, second = talk.engine.calls
-        assert second.n_samples == first.n_samples + SAMPLE_RATE // 2
-        assert (second.use_prefix, second.priority) == (False, Priority.FINAL)
-        assert talk.transcript == text(1, 4)
-        assert talk.recogniser.doubts == {Doubt.TAGS: 1}
-        talk.assert_nothing_left()
-
-    async def test_what_is_still_doubted_is_dropped_or_cut_down(self):
-        loop = Hypothesis("one two " * 20, "en", truncated=True)
-        talk = Talk(HearingEngine(lambda call: Reply(hypothesis=loop)))
-        talk.start()
-        talk.add(words(4))
-        talk.stop()
-        await talk.finish()
-
-        assert talk.transcript == "one two"
-        assert talk.recogniser.doubts == {Doubt.LOOP: 2}
-
-    async def test_weak_voice_that_gives_other_words_each_time_said_nothing(self):
-        replies = iter([Reply(hypothesis=Hypothesis("You", "en")), Reply(hypothesis=Hypothesis("Thanks", "en"))])
-        talk = Talk(HearingEngine(lambda call: next(replies)))
-        talk.start()
-        talk.add(words(4), like_speech=0.53)
-        talk.stop()
-        await talk.finish()
-
-        assert talk.transcript == ""
-
-    async def test_a_speculation_is_doubted_in_time(self):
-        replies = iter([Reply(hypothesis=Hypothesis("<|im_end|>", "en")), Reply()])
-        talk = speculating(HearingEngine(lambda call: next(replies) if call.final else Reply()))
-        talk.start()
-        await talk.say(words(4)[:-1600])
-        await talk.say(silence(0.4))
-        talk.stop()
-        before = len(talk.engine.calls)
-        await talk.finish()
-
-        assert talk.transcript == text(1, 4)
-        assert len(talk.engine.calls) == before
-
-
-class TestLoops:
-    LOOP = Hypothesis("one two " * 20, "en", truncated=True)
-
-    async def test_the_prefix_is_left_out_once_and_the_loop_not_shown(self):
-        talk = Talk(
-            HearingEngine(lambda call: Reply(hypothesis=self.LOOP if 3 <= call.n_samples / 8000 <= 5 else None))
-        )
-        talk.start()
-        await talk.say(words(8))
-
-        assert [call.use_prefix for call in talk.engine.partials] == [True, True, False, True, False, True, True]
-        assert [len((shown.text + shown.stash).split()) for shown in talk.previews] == [2, 6, 7, 8]
-
-    async def test_an_answer_at_its_bound_without_a_loop_is_shown(self):
-        cut_off = Hypothesis("one two three", "en", truncated=True)
-        talk = Talk(HearingEngine(lambda call: Reply(hypothesis=cut_off)))
-        talk.start()
-        await talk.say(words(4))
-
-        assert talk.previews[0].stash == cut_off.text
-        assert all(call.use_prefix for call in talk.engine.partials)
 
 
 class TestCancellation:
