@@ -64,7 +64,7 @@ class TestStart:
         info = engine.info
 
         assert (info.name, info.model, info.max_segment_s) == ("vllm-remote", "qwen3-asr", 60)
-        assert info.concurrency == 3 * 32
+        assert info.concurrency == 3 * 64
         assert engine.status.condition is Condition.OK
 
     async def test_some_servers_are_enough(self, servers: list[FakeVllm]) -> None:

@@ -26,7 +26,7 @@ class LocalOptions:
         tensor_parallel_size: GPUs the model is spread over.
         max_num_seqs: Requests that make progress at the same time; more wait.
         max_model_len: Most tokens of one request, audio (13 per second), context and answer together.
-        extra_args: More arguments of vLLM's `AsyncEngineArgs` by name; they win over ours.
+        extra_args: More arguments of vLLM's `AsyncEngineArgs` by name: those that have no option here.
         start_timeout_s: Longest time for loading, a download included.
         max_backoff_s: Longest wait before an engine that died is started again.
         use_modelscope: Get the weights from ModelScope instead of the Hugging Face hub.
@@ -39,7 +39,7 @@ class LocalOptions:
     max_num_seqs: int = 64
     max_model_len: int = 8192
     extra_args: Mapping[str, Any] = field(default_factory=dict)
-    start_timeout_s: float = 1800.0
+    start_timeout_s: float = 900.0
     max_backoff_s: float = 60.0
     use_modelscope: bool = False
 

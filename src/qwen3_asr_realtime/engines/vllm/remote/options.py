@@ -23,7 +23,7 @@ class RemoteOptions:
     endpoints: tuple[str, ...]
     api_key: str = field(default="", repr=False)
     model: str = ""
-    concurrency_per_endpoint: int = 32
+    concurrency_per_endpoint: int = 64
     connect_timeout_s: float = 2.0
     request_timeout_s: float = 15.0
     probe_interval_s: float = 5.0
