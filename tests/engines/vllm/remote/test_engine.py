@@ -99,7 +99,7 @@ class TestStart:
     async def test_one_server_named_twice_is_one(self, servers: list[FakeVllm]) -> None:
         engine = RemoteVllmEngine(RemoteOptions((servers[0].url, servers[0].url + "/v1")), LIMITS)
 
-        assert engine.info.concurrency == 32
+        assert engine.info.concurrency == 64
         await engine.stop()
 
     async def test_stopping_twice(self, servers: list[FakeVllm]) -> None:
