@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     first_partial_sec: float = Field(default=1.0, ge=0.2, le=30)
     """Audio of an utterance, pre-roll included, before its first partial; hypotheses on less are poor."""
     speculative_finals: bool = True
-    """Begin a final as soon as its last sound is heard (200 ms of silence): it is ready when the turn ends."""
+    """Begin a final as soon as its last sound is heard (150 ms of silence): it is ready when the turn ends."""
     engine_concurrency: int = Field(default=0, ge=0, le=4096)
     """Most decodes at a time; 0 means what the engine says of itself."""
     target_decode_sec: float = Field(default=1.0, ge=0.05, le=60)

@@ -6,7 +6,14 @@ from tests.load.material import tone
 
 from qwen3_asr_realtime.audio.files import pcm16_bytes
 from qwen3_asr_realtime.conformance.speech import wav_header
-from qwen3_asr_realtime.load.recordings import RecordingError, Source, find_sources, read_recording, speech_span
+from qwen3_asr_realtime.load.recordings import (
+    RecordingError,
+    Source,
+    find_sources,
+    read_recording,
+    room_tone,
+    speech_span,
+)
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 BLOCK = SAMPLE_RATE // 100
@@ -35,6 +42,16 @@ def test_a_soft_last_sound_is_speech():
     """A final "s" is some 20 dB below the vowels."""
     samples = np.concatenate([tone(1.0), noise(0.2, -30), noise(0.5, -80)])
     assert abs(speech_span(samples)[1] - 1.2 * SAMPLE_RATE) <= 2 * BLOCK
+
+
+def test_the_tone_of_a_room_is_that_of_the_softest_moment():
+    hum = tone(3.0) / 1000
+    samples = hum + np.concatenate([noise(1.0, -20), noise(0.2, -60), noise(1.8, -20)])
+    room = room_tone(samples)
+    softest = samples[int(1.05 * SAMPLE_RATE) : int(1.15 * SAMPLE_RATE)]
+    assert 20 * np.log10(room.std() / softest.std()) == pytest.approx(0, abs=1)
+    spectrum = np.abs(np.fft.rfft(room))
+    assert abs(spectrum.argmax() - np.abs(np.fft.rfft(hum, len(room))).argmax()) < 40  # the hum is in it
 
 
 def test_the_built_in_recordings_have_transcripts_and_speech():

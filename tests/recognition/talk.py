@@ -9,6 +9,7 @@ from tests.recognition.virtual_time import everything_ready
 from qwen3_asr_realtime.engines.base import Priority, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
+from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.line import Claim
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
@@ -47,6 +48,7 @@ class Talk:
         backlog: Backlog | None = None,
         *,
         options: SegmentOptions = NO_OPTIONS,
+        previous: PreviousFinal | None = None,
     ):
         recogniser = recogniser or Recogniser(engine, CADENCE)
         self.engine = engine
@@ -56,7 +58,7 @@ class Talk:
         self.previews: list[Shown] = []
         self.ends: list[tuple[str, str, str]] = []
         self.position = self.voiced_until = 0
-        self.utterance = recogniser.open(options, self, self.backlog)
+        self.utterance = recogniser.open(options, self, self.backlog, previous=previous)
         self.task = asyncio.create_task(self.utterance.run())
 
     # --- sink --------------------------------------------------------------------------------------------------------

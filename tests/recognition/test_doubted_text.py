@@ -2,6 +2,7 @@ from tests.recognition.hearing import HearingEngine, Reply, silence, text, words
 from tests.recognition.talk import Talk, speculating
 
 from qwen3_asr_realtime.engines.base import Hypothesis, Priority, SegmentOptions
+from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.guards import Doubt
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
@@ -35,6 +36,20 @@ class TestGuards:
 
         assert talk.transcript == "one two"
         assert talk.recogniser.doubts == {Doubt.LOOP: 2}
+
+    async def test_a_copy_of_the_final_before_is_heard_again(self):
+        sentence = "one two three four five six seven eight nine ten"
+        previous = PreviousFinal()
+        for seconds, said, second_hearing in ((8, sentence, sentence), (2, "Yes.", "Yes.")):
+            replies = iter([Reply(hypothesis=Hypothesis(heard, "en")) for heard in (sentence, second_hearing)])
+            talk = Talk(HearingEngine(lambda call, replies=replies: next(replies)), previous=previous)
+            talk.start()
+            talk.add(words(2 * seconds))
+            talk.stop()
+            await talk.finish()
+            assert talk.transcript == said
+            assert previous == PreviousFinal(said, talk.ledger.speech_samples / SAMPLE_RATE)
+        assert talk.recogniser.doubts == {Doubt.COPY: 1}
 
     async def test_weak_voice_that_gives_other_words_each_time_said_nothing(self):
         replies = iter([Reply(hypothesis=Hypothesis("You", "en")), Reply(hypothesis=Hypothesis("Thanks", "en"))])

@@ -134,6 +134,24 @@ class TestConfirmationByAgreement:
         assert confirmation.update(Hypothesis("I have")) == Preview("I have a dream", "")
         assert confirmation.contradictions == 3
 
+    def test_a_unit_waits_from_the_first_hypothesis_that_has_it(self):
+        confirmation = Confirmation()
+        for n_samples, text in ((10, "I gave"), (20, "I have a"), (30, "I have a dream"), (50, "I have a dream today")):
+            confirmation.update(Hypothesis(text), n_samples=n_samples)
+        assert confirmation.text == "I have a dream"
+        assert confirmation.delays == [10, 10, 10, 20]  # "I" came with 10 and was confirmed with 20
+
+    @pytest.mark.parametrize(
+        ("final", "changed"), [("I have a dream.", 0), ("You have a dream", 1), ("And I have a dream", 0), ("Yes", 4)]
+    )
+    def test_what_the_final_changes_is_counted(self, final, changed):
+        confirmation = Confirmation()
+        for text in ("I have a dream to", "I have a dream today"):
+            confirmation.update(Hypothesis(text))
+        assert confirmation.text == "I have a dream"
+        confirmation.close(Hypothesis(final))
+        assert confirmation.changed == changed
+
     @given(texts=STREAMS)
     def test_text_only_ever_grows(self, texts):
         confirmation, earlier = Confirmation(), ""

@@ -27,7 +27,7 @@ def test_sound_is_10_db_louder_than_the_background():
     assert trace((40, ROOM), (2, 11 * ROOM), (3, 3e-5)).onset(at(42)) == at(40)
 
 
-def test_sound_is_less_than_45_db_quieter_than_the_loudest_of_the_turn():
+def test_an_onset_is_less_than_45_db_quieter_than_the_loudest_of_the_turn():
     assert trace((40, 0), (2, SPEECH * 2e-5), (3, SPEECH)).onset(at(42)) == at(42)
     assert trace((40, 0), (2, SPEECH * 5e-5), (3, SPEECH)).onset(at(42)) == at(40)
 
@@ -49,10 +49,17 @@ def test_noise_that_a_gate_lets_through_belongs_to_the_turn():
     noise = SPEECH / 300
     sound = trace((40, 0), (5, noise), (10, SPEECH))
     assert sound.onset(at(45)) == at(40)
-    hear(sound, (40, noise), (5, SPEECH), (10, noise))  # The noise is all that the last second had for a background.
-    assert sound.end(at(100)) == at(110)
+    hear(sound, (40, noise), (5, SPEECH), (4, noise))  # The noise is all that the last second had for a background.
+    assert sound.end(at(100)) == at(104)
     hear(sound, (3, 0))
-    assert sound.end(at(100)) == at(110)
+    assert sound.end(at(100)) == at(104)
+
+
+def test_the_end_is_less_than_30_db_quieter_than_the_loudest_of_the_turn():
+    for after, end in ((SPEECH / 800, 52), (SPEECH / 1200, 50)):
+        sound = trace((40, 0), (10, SPEECH), (2, after), (5, 0))
+        assert sound.onset(at(40)) == at(40)
+        assert sound.end(at(50)) == at(end)
 
 
 def test_a_background_that_has_risen_is_learnt_once():

@@ -4,17 +4,14 @@ A person on the telephone speaks some 40 % of the time (ITU-T P.59 has 38.5 % fo
 session goes through the recordings in an order of its own, all of them once before any is heard again, and pauses for
 about one and a half times as long as it has spoken.
 
-Between recordings there is noise as soft as in the recordings' own pauses. With digital silence there instead, the
-sound of the room would end with the recording, and a detector could take that for the end of speech.
+After a recording, the room that it was made in goes on. With digital silence there instead, the sound of the room would
+end with the recording, and a detector could take that for the end of speech; with another noise, for speech.
 """
 
 import random
-import statistics
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from qwen3_asr_realtime.audio.files import pcm16_bytes
 from qwen3_asr_realtime.load.recordings import Recording
@@ -27,9 +24,6 @@ MIN_PAUSE_MS = 1500
 
 _PAUSE_BEYOND_SILENCE_MS = 700
 """What a pause has at least on top of the silence that ends a turn, where that is longer than by default."""
-
-_BACKGROUND_SAMPLES = 2 * SAMPLE_RATE
-"""Noise that is repeated so rarely sounds like noise."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 1.5
 """Pauses vary in this range around their mean."""
@@ -61,38 +55,43 @@ class Conversation:
         recordings: What there is to say.
         turns: When it is said, in order and apart from each other.
         n_samples: Length of the whole.
-        background: 16-bit PCM that is heard between the recordings, over and over.
     """
 
-    def __init__(
-        self, recordings: Sequence[Recording], turns: Sequence[Turn], n_samples: int, background: bytes = bytes(2)
-    ) -> None:
+    def __init__(self, recordings: Sequence[Recording], turns: Sequence[Turn], n_samples: int) -> None:
         self.turns = tuple(turns)
         self.n_samples = n_samples
         self._pcm = [pcm16_bytes(recording.samples) for recording in recordings]
         self._lasts = [turn.last for turn in turns]
-        self._background = background
+        self._rooms = [pcm16_bytes(recording.room) or bytes(2) for recording in recordings]
 
     def pcm(self, first: int, last: int) -> bytes:
         """The samples from `first` to before `last` as 16-bit PCM."""
         pieces = []
         position = first
-        for turn in self.turns[bisect_left(self._lasts, first + 1) :]:
+        index = bisect_left(self._lasts, first + 1)
+        room = self._room_before(index)
+        for turn in self.turns[index:]:
             if turn.first >= last:
                 break
             begin, end = max(position, turn.first), min(last, turn.last)
             pieces += [
-                self._pause(position, begin),
+                _repeated(room, position, begin),
                 self._pcm[turn.recording][(begin - turn.first) * 2 : (end - turn.first) * 2],
             ]
             position = end
-        return b"".join([*pieces, self._pause(position, last)])
+            room = self._rooms[turn.recording]
+        return b"".join([*pieces, _repeated(room, position, last)])
 
-    def _pause(self, first: int, last: int) -> bytes:
-        period = len(self._background) // 2
-        begin, length = first % period, last - first
-        repeated = self._background * ((begin + length) // period + 1)
-        return repeated[begin * 2 : (begin + length) * 2]
+    def _room_before(self, index: int) -> bytes:
+        """What is heard before a turn: the room of the one before, if any."""
+        return self._rooms[self.turns[max(index - 1, 0)].recording]
+
+
+def _repeated(sound: bytes, first: int, last: int) -> bytes:
+    """The samples from `first` to before `last` of a sound that is heard over and over."""
+    period = len(sound) // 2
+    begin, length = first % period, last - first
+    return (sound * ((begin + length) // period + 1))[begin * 2 : (begin + length) * 2]
 
 
 def plan(
@@ -123,19 +122,13 @@ def plan(
         mean_pause = (end - onset) * (1 / SPEECH_SHARE - 1) - (len(recording.samples) - (end - onset))
         pause = max(shortest_pause, int(mean_pause * chance.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE)))
         position = stop + pause
-    return Conversation(recordings, turns, max(n_samples, turns[0].last + shortest_pause), _background(recordings))
+    return Conversation(recordings, turns, max(n_samples, turns[0].last + shortest_pause))
 
 
 def mean_period_s(recordings: Sequence[Recording]) -> float:
     """Time from one utterance to the next, in the mean over the recordings."""
     speech = [recording.speech[1] - recording.speech[0] for recording in recordings]
     return sum(speech) / len(speech) / SPEECH_SHARE / SAMPLE_RATE
-
-
-def _background(recordings: Sequence[Recording]) -> bytes:
-    level_db = statistics.median(recording.floor_db for recording in recordings)
-    noise = np.random.default_rng(1).normal(size=_BACKGROUND_SAMPLES) * 10 ** (level_db / 20)
-    return pcm16_bytes(noise.astype(np.float32))
 
 
 def _order(count: int, chance: random.Random) -> Iterator[int]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qwen3_asr_realtime.audio.files import read_samples
-from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples, ms_from_samples, samples_from_ms
+from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples, ms_from_samples, samples_from_ms
 
 _BUILT_IN_FOLDER: Final = Path(__file__).parents[1] / "conformance" / "recordings"
 _BUILT_IN: Final = {
@@ -21,6 +21,10 @@ _BUILT_IN: Final = {
 
 _BLOCK_SAMPLES = SAMPLE_RATE // 100
 _SMOOTHED_BLOCKS = 3
+
+_ROOM_BLOCKS = 10
+_ROOM_SAMPLES = 2 * SAMPLE_RATE
+"""Noise that is repeated so rarely sounds like noise."""
 
 _FLOOR_PERCENTILE, _SPEECH_PERCENTILE = 5, 95
 
@@ -62,14 +66,14 @@ class Recording:
         samples: At 16 kHz, shape [n].
         speech: First sample of the speech, and the one after its last.
         transcript: What is said, or None if it is not known.
-        floor_db: Level of the softest 5 % of it, in dB below full scale: about that of the room.
+        room: What the microphone hears while nobody speaks, shape [m]; may be repeated.
     """
 
     name: str
     samples: Samples
     speech: tuple[int, int]
     transcript: str | None
-    floor_db: float = -math.inf
+    room: Samples = field(default_factory=lambda: NO_SAMPLES)
 
 
 def find_sources(paths: Sequence[Path], *, language: str | None = None) -> list[Source]:
@@ -121,8 +125,7 @@ def read_recording(source: Source) -> Recording:
         first, last = map(samples_from_ms, source.speech_ms)
         if not 0 <= first < last <= len(samples):
             raise RecordingError(f"{source.path}: speech_ms {source.speech_ms} is not within the recording")
-    floor_db = float(np.percentile(_levels_db(samples), _FLOOR_PERCENTILE))
-    return Recording(name, samples, (first, last), source.transcript, floor_db)
+    return Recording(name, samples, (first, last), source.transcript, room_tone(samples[first:]))
 
 
 def speech_span(samples: Samples) -> tuple[int, int]:
@@ -149,14 +152,39 @@ def speech_ms(recording: Recording) -> tuple[int, int]:
     return ms_from_samples(recording.speech[0]), ms_from_samples(recording.speech[1])
 
 
+def room_tone(samples: Samples) -> Samples:
+    """Noise with the level and the spectrum of the softest 100 ms: a room that goes on after the recording's end.
+
+    Anything else there, digital silence or another noise, would be a change that a detector hears.
+
+    Args:
+        samples: At 16 kHz, at least 10 ms.
+    """
+    energies = _energies(samples)
+    count = min(_ROOM_BLOCKS, len(energies))
+    softest = int(np.convolve(energies, np.ones(count), "valid").argmin()) * _BLOCK_SAMPLES
+    sample = samples[softest : softest + count * _BLOCK_SAMPLES].astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(sample * np.hanning(len(sample))))
+    frequencies = np.linspace(0, 1, _ROOM_SAMPLES // 2 + 1)
+    wide = np.interp(frequencies, np.linspace(0, 1, len(spectrum)), spectrum)
+    noise = np.fft.irfft(wide * np.exp(2j * np.pi * np.random.default_rng(1).random(len(wide))), _ROOM_SAMPLES)
+    level = math.sqrt(np.square(sample).mean() / max(np.square(noise).mean(), np.finfo(float).tiny))
+    return (noise * level).astype(np.float32)
+
+
 def _levels_db(samples: Samples) -> NDArray[np.float64]:
-    """Level of each block, smoothed, in dB below full scale."""
-    blocks = samples[: len(samples) // _BLOCK_SAMPLES * _BLOCK_SAMPLES].reshape(-1, _BLOCK_SAMPLES)
-    energy = np.square(blocks, dtype=np.float64).mean(axis=1)
+    """Level of each block, smoothed, in dB of full scale."""
     # "full" and cut, because "same" gives the length of the longer of the two.
-    smooth = np.convolve(energy, np.full(_SMOOTHED_BLOCKS, 1 / _SMOOTHED_BLOCKS), "full")[1:-1]
+    smooth = np.convolve(_energies(samples), np.full(_SMOOTHED_BLOCKS, 1 / _SMOOTHED_BLOCKS), "full")[1:-1]
     levels: NDArray[np.float64] = 10 * np.log10(np.maximum(smooth, np.finfo(float).tiny))
     return levels
+
+
+def _energies(samples: Samples) -> NDArray[np.float64]:
+    """Mean square of each block."""
+    blocks = samples[: len(samples) // _BLOCK_SAMPLES * _BLOCK_SAMPLES].reshape(-1, _BLOCK_SAMPLES)
+    energies: NDArray[np.float64] = np.square(blocks, dtype=np.float64).mean(axis=1)
+    return energies
 
 
 def _source(path: Path, entry: dict[str, Any]) -> Source:

@@ -1,7 +1,7 @@
 """The final text of a segment, believed or not: one decode, and where a guard doubts it, a second."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
@@ -25,23 +25,50 @@ SECOND_HEARING_SILENCE = np.zeros(int(SECOND_HEARING_SILENCE_S * SAMPLE_RATE), n
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class PreviousFinal:
+    """The last final of a session: models say things again that were said before.
+
+    Attributes:
+        text: Its transcript.
+        duration_s: Length of its audio in seconds.
+    """
+
+    text: str = ""
+    duration_s: float = 0.0
+
+    def set(self, text: str, duration_s: float) -> None:
+        """There is a newer one."""
+        self.text, self.duration_s = text, duration_s
+
+
 class Finals:
     """How the finals of one utterance come about.
 
     Attributes:
         doubted: Whether a guard has doubted one.
+        previous: The last final of the session.
     """
 
-    def __init__(self, engine: Engine, options: SegmentOptions, limits: GuardLimits, doubts: Counter[Doubt]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        options: SegmentOptions,
+        previous: PreviousFinal,
+        limits: GuardLimits,
+        doubts: Counter[Doubt],
+    ) -> None:
         """Prepare.
 
         Args:
             engine: What decodes.
             options: What the client asked for.
+            previous: The last final of the session.
             limits: Where doubt begins.
             doubts: Counts what was doubted, and why.
         """
         self.doubted = False
+        self.previous = previous
         self._engine = engine
         self._options = options
         self._limits = limits
@@ -94,4 +121,10 @@ class Finals:
             stream.close()
 
     def _evidence(self, segment: Segment, length: int) -> Evidence:
-        return Evidence(length / SAMPLE_RATE, segment.voice_s, self._options.context)
+        return Evidence(
+            duration_s=length / SAMPLE_RATE,
+            voice_s=segment.voice_s,
+            context=self._options.context,
+            previous=self.previous.text,
+            previous_s=self.previous.duration_s,
+        )

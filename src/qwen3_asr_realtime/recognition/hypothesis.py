@@ -9,6 +9,7 @@ themselves (`Hypothesis.stable_chars`) are taken at their word.
 
 import unicodedata
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import Enum, auto
 from itertools import pairwise
 
@@ -89,23 +90,33 @@ class Confirmation:
     Attributes:
         text: What is confirmed.
         contradictions: Hypotheses that did not begin with the confirmed text; the text stayed all the same.
+        delays: For each confirmed unit, the audio in samples from the hypothesis that first had it to the one that
+            confirmed it.
+        changed: Confirmed units that the final does not have.
     """
 
     def __init__(self) -> None:
         self.text = ""
         self.contradictions = 0
+        self.delays: list[int] = []
+        self.changed = 0
         self._confirmed: list[str] = []
         self._last: list[str] = []
+        self._since: list[int] = []  # for each unit of the last hypothesis, the audio of the first that had it there
 
-    def update(self, hypothesis: Hypothesis, *, tentative: bool = False) -> Preview:
+    def update(self, hypothesis: Hypothesis, *, n_samples: int = 0, tentative: bool = False) -> Preview:
         """Take a newer hypothesis of the whole segment and return what to show.
 
         Args:
             hypothesis: What the engine heard.
+            n_samples: How much of the segment it covers.
             tentative: Confirm nothing yet, for some of the audio may still come to belong to the next segment.
         """
         newest, last = units(hypothesis.text), self._last
         self._last = newest
+        self._since = [
+            self._since[i] if i < len(last) and unit == last[i] else n_samples for i, unit in enumerate(newest)
+        ]
         confirmed = len(self._confirmed)
         contradicts = newest[:confirmed] != self._confirmed
         self.contradictions += contradicts
@@ -121,6 +132,7 @@ class Confirmation:
         if rest and contradicts:
             rest[0] = _gap(self.text, rest[0]) + rest[0]
         self._confirmed += rest[:agreed]
+        self.delays += [n_samples - since for since in self._since[confirmed : confirmed + agreed]]
         self.text = "".join(self._confirmed)
         return Preview(self.text, "".join(rest[agreed:]))
 
@@ -132,7 +144,11 @@ class Confirmation:
         if final.text.startswith(self.text):
             return final.text
         self.contradictions += 1
-        rest = "".join(units(final.text)[len(self._confirmed) :])
+        pieces = units(final.text)
+        before, after = ([piece.strip() for piece in some] for some in (self._confirmed, pieces))
+        kept = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+        self.changed = len(self._confirmed) - sum(block.size for block in kept)
+        rest = "".join(pieces[len(self._confirmed) :])
         return self.text + _gap(self.text, rest) + rest
 
 

@@ -31,6 +31,9 @@ class Ledger:
         speech_samples: Audio that was recognised.
         speculative: The final was begun before the decision.
         retried: A guard or a failure made a second decode necessary.
+        confirmation_delays_s: For each confirmed word (or character), the audio from the hypothesis that first had it
+            to the one that confirmed it.
+        changed: Confirmed words that the final does not have. Clients see them until it comes.
     """
 
     speech_found_s: float | None = None
@@ -43,6 +46,8 @@ class Ledger:
     speech_samples: int = 0
     speculative: bool = False
     retried: bool = False
+    confirmation_delays_s: list[float] = field(default_factory=list)
+    changed: int = 0
     _arrivals: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=ARRIVALS_KEPT))
 
     def audio_came(self, until_sample: int, now_s: float) -> None:
@@ -56,15 +61,17 @@ class Ledger:
                 self.end_of_speech_s = came_s
                 return
 
-    def summary(self) -> dict[str, float | bool]:
+    def summary(self) -> dict[str, float | int]:
         """One line about the utterance, for the log; times in milliseconds."""
-        summary: dict[str, float | bool] = {f"{name}_ms": value for name, value in self.parts_ms().items()}
+        summary: dict[str, float | int] = {f"{name}_ms": value for name, value in self.parts_ms().items()}
         if self.first_preview_s is not None and self.speech_found_s is not None:
             summary["first_preview_ms"] = round(1000 * (self.first_preview_s - self.speech_found_s), 3)
         return summary | {
             "audio_s": round(self.speech_samples / SAMPLE_RATE, 3),
             "speculative": self.speculative,
             "retried": self.retried,
+            "confirmed": len(self.confirmation_delays_s),
+            "changed": self.changed,
         }
 
     def parts_ms(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections import Counter
 from qwen3_asr_realtime.engines.base import Engine, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
+from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.guards import LIMITS, Doubt, GuardLimits
 from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
 from qwen3_asr_realtime.recognition.scheduler import Scheduler
@@ -55,6 +56,7 @@ class Recogniser:
         backlog: Backlog,
         *,
         tenant: str = "",
+        previous: PreviousFinal | None = None,
     ) -> Utterance:
         """Begin an utterance; the caller runs it and feeds it (see `Utterance`)."""
         return Utterance(
@@ -65,6 +67,7 @@ class Recogniser:
             sink=sink,
             backlog=backlog,
             tenant=tenant,
+            previous=previous,
             guards=self._guards,
             doubts=self.doubts,
         )

@@ -12,7 +12,7 @@ import structlog
 from qwen3_asr_realtime.engines.base import Engine, EngineError, Hypothesis, Priority, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
-from qwen3_asr_realtime.recognition.finals import Finals
+from qwen3_asr_realtime.recognition.finals import Finals, PreviousFinal
 from qwen3_asr_realtime.recognition.guards import LIMITS, Doubt, GuardLimits
 from qwen3_asr_realtime.recognition.hypothesis import Preview
 from qwen3_asr_realtime.recognition.ledger import Ledger
@@ -25,11 +25,10 @@ from qwen3_asr_realtime.recognition.segmentation import earliest_cut, quietest_c
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples, samples_from_ms
 from qwen3_asr_realtime.text import join_transcripts
 
-TAIL_SAMPLES = samples_from_ms(200)
+TAIL_SAMPLES = samples_from_ms(150)
 """Audio after the end of speech that a final still hears, for a fading last sound lies below the detector's threshold.
-As soon as there is so much silence, a final can be begun that will be the same as the one after the decision. (After
-150 ms the mean word error rate of seven alignments of seven clips was 4.2 %, after 175 ms 3.9, from 200 ms on 3.1.)"""
-
+As soon as there is so much silence, a final can be begun that will be the same as the one after the decision. (Word
+error rate of 105 utterances under three backgrounds: 5.6 % after 150 ms, 5.3 to 5.5 after 100, 200, 250 and 300 ms.)"""
 
 MIN_SEGMENT_SAMPLES = samples_from_ms(300)
 """Segments with less, pre-roll included, are not decoded: models invent words for them (Moonshine says "You")."""
@@ -101,6 +100,7 @@ class Utterance:
         sink: UtteranceSink,
         backlog: Backlog,
         tenant: str = "",
+        previous: PreviousFinal | None = None,
         guards: GuardLimits = LIMITS,
         doubts: Counter[Doubt] | None = None,
     ) -> None:
@@ -114,6 +114,7 @@ class Utterance:
             sink: Where the results go.
             backlog: Counts the session's audio that waits.
             tenant: On whose account.
+            previous: The session's last final, which this one's takes the place of.
             guards: Where doubt begins.
             doubts: Counts what was doubted, and why.
         """
@@ -127,7 +128,9 @@ class Utterance:
         self._sink = sink
         self._backlog = backlog
         self._tenant = tenant
-        self._finals = Finals(engine, options, guards, Counter() if doubts is None else doubts)
+        self._finals = Finals(
+            engine, options, previous or PreviousFinal(), guards, Counter() if doubts is None else doubts
+        )
         self._segments: list[Segment] = []
         self._voiced_until = 0  # session sample up to which speech was heard
         self._finished = False
@@ -226,7 +229,10 @@ class Utterance:
                 await self._decode(segment, shown)
                 if segment.final is not None:
                     texts.append(segment.final)
-                    shown = Preview(segment.confirmation.close(segment.final), "").after(shown).text
+                    confirmation = segment.confirmation
+                    shown = Preview(confirmation.close(segment.final), "").after(shown).text
+                    self.ledger.confirmation_delays_s += [delay / SAMPLE_RATE for delay in confirmation.delays]
+                    self.ledger.changed += confirmation.changed
                     self._segments.remove(segment)
                     if not self._segments:  # else the words of the next one would vanish until its first partial
                         self._previews.offer(Preview(shown, ""), segment.final.language)
@@ -241,7 +247,9 @@ class Utterance:
             self.ledger.retried |= self._finals.doubted
             self.ledger.first_preview_s = self._previews.first_s
             self.ledger.sent_s = self._now_s()
-            self._sink.completed(join_transcripts(final.text for final in texts), language, self.ledger)
+            transcript = join_transcripts(final.text for final in texts)
+            self._finals.previous.set(transcript, self.ledger.speech_samples / SAMPLE_RATE)
+            self._sink.completed(transcript, language, self.ledger)
         finally:
             self._release()
 
@@ -409,7 +417,7 @@ class Utterance:
         segment.use_prefix = not (loops and segment.use_prefix)  # left out once: a prefix that loops goes on looping
         if not loops:
             may_move = length > earliest_cut(self._longest)
-            preview = segment.confirmation.update(hypothesis, tentative=may_move).after(shown)
+            preview = segment.confirmation.update(hypothesis, n_samples=length, tentative=may_move).after(shown)
             self._previews.offer(preview, hypothesis.language)
 
     @staticmethod

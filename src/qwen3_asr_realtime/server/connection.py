@@ -33,6 +33,7 @@ from qwen3_asr_realtime.protocol.errors import ProtocolError
 from qwen3_asr_realtime.protocol.events import ServerEvent, decode_client_event
 from qwen3_asr_realtime.protocol.session import Outputs, Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.recognition.utterance import Utterance
@@ -104,6 +105,7 @@ class Connection:
         self._trace = trace
         self._utterances: dict[str, tuple[Utterance, asyncio.Task[None]]] = {}
         self._speaking: Utterance | None = None
+        self._previous_final = PreviousFinal()
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -223,6 +225,7 @@ class Connection:
             _ItemResults(item_id, self._session, self._report, trace=self._trace),
             self._backlog,
             tenant=self._tenant,
+            previous=self._previous_final,
         )
         task = self._tasks.create_task(utterance.run(), name=f"utterance {item_id}")
         self._utterances[item_id] = utterance, task

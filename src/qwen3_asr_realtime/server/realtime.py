@@ -51,6 +51,7 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
     with structlog.contextvars.bound_contextvars(session_id=session_id):
         tenant = tenant_of(websocket.headers, query, offered)
         if (refusal := service.admission.refuse(tenant)) is not None:
+            service.metrics.sessions_refused.labels(refusal.limit).inc()
             log.warning("session refused", limit=refusal.limit, value=refusal.value)
             await _refuse(websocket, "rate_limit_exceeded", refusal.message, code=1013)
         elif model not in KNOWN_MODELS and service.settings.unknown_model == "refuse":

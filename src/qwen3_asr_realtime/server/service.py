@@ -16,6 +16,7 @@ from qwen3_asr_realtime.recognition.guards import GuardLimits
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.server.admission import Admission, AdmissionLimits
 from qwen3_asr_realtime.server.judging import FrameJudge
+from qwen3_asr_realtime.server.metrics import Metrics
 from qwen3_asr_realtime.settings import Settings, cpu_cores
 from qwen3_asr_realtime.vad.endpointing import (
     EndpointingParameters,
@@ -43,6 +44,7 @@ class Service:
         listening: Threads that decode large frames and compressed audio.
         started_at_s: On the monotonic clock.
         admission: Which sessions there may be.
+        metrics: What is measured.
         connections: Tasks of the connections that are open.
     """
 
@@ -52,6 +54,7 @@ class Service:
     rules: SessionRules
     listening: ThreadPoolExecutor
     admission: Admission
+    metrics: Metrics = field(default_factory=Metrics)
     started_at_s: float = field(default_factory=monotonic)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
