@@ -9,10 +9,10 @@ from tests.recognition.virtual_time import everything_ready
 from qwen3_asr_realtime.engines.base import Priority, SegmentOptions
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
-from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.line import Claim
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.speaker import PreviousFinal, Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 CADENCE = Cadence(first_s=1.0, idle_s=0.5, busy_s=2.0, timeout_s=10.0, speculation=False)
@@ -58,7 +58,8 @@ class Talk:
         self.previews: list[Shown] = []
         self.ends: list[tuple[str, str, str]] = []
         self.position = self.voiced_until = 0
-        self.utterance = recogniser.open(options, self, self.backlog, previous=previous)
+        self.speaker = Speaker(self.backlog, previous=previous or PreviousFinal())
+        self.utterance = recogniser.open(options, self, self.speaker)
         self.task = asyncio.create_task(self.utterance.run())
 
     # --- sink --------------------------------------------------------------------------------------------------------
@@ -89,6 +90,7 @@ class Talk:
     def add(self, samples: Samples, *, like_speech: float = 1.0) -> None:
         """Bring audio in one piece; whatever is not silent sounds so much like speech."""
         self.position += len(samples)
+        self.speaker.arrivals.note(self.position, asyncio.get_running_loop().time())
         if samples.any():
             self.voiced_until = self.position
         voice_s = max(2 * like_speech - 1, 0.0) * len(samples) / SAMPLE_RATE

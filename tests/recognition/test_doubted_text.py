@@ -2,8 +2,8 @@ from tests.recognition.hearing import HearingEngine, Reply, silence, text, words
 from tests.recognition.talk import Talk, speculating
 
 from qwen3_asr_realtime.engines.base import Hypothesis, Priority, SegmentOptions
-from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.guards import Doubt
+from qwen3_asr_realtime.recognition.speaker import PreviousFinal
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 
@@ -48,6 +48,7 @@ class TestGuards:
             talk.stop()
             await talk.finish()
             assert talk.transcript == said
+            previous = talk.speaker.previous
             assert previous == PreviousFinal(said, talk.ledger.speech_samples / SAMPLE_RATE)
         assert talk.recogniser.doubts == {Doubt.COPY: 1}
 

@@ -55,13 +55,3 @@ def test_parts_sum_to_the_total_and_none_is_negative(times):
     total = parts.pop("total")
     assert min(parts.values()) >= 0
     assert sum(parts.values()) == pytest.approx(total, abs=0.01)
-
-
-def test_speech_ended_when_its_last_sample_came():
-    passed = Ledger()
-    for until_sample, now_s in ((1600, 0.1), (3200, 0.2), (4800, 0.3)):
-        passed.audio_came(until_sample, now_s)
-    passed.speech_ended(3201)
-    assert passed.end_of_speech_s == 0.3
-    passed.speech_ended(3200)
-    assert passed.end_of_speech_s == 0.2

@@ -14,6 +14,7 @@ from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 CADENCE = Cadence(first_s=1.0, idle_s=0.5, busy_s=2.0, timeout_s=10.0)
@@ -102,7 +103,7 @@ async def talk(recogniser, results, utterances, tenant, seed):
     rng, position = random.Random(seed), 0
     await asyncio.sleep(rng.uniform(0, 8))
     for _ in range(utterances):
-        utterance = recogniser.open(SegmentOptions(context=tenant), results, Backlog(10**9), tenant=tenant)
+        utterance = recogniser.open(SegmentOptions(context=tenant), results, Speaker(Backlog(10**9), tenant))
         task = asyncio.create_task(utterance.run())
         utterance.start_segment(position)
         for _ in range(rng.randint(4, 24)):
@@ -179,7 +180,7 @@ def test_a_burst_ends():
     async def scenario():
         engine, results = SlowEngine(service_s=0.1, slots=2), Results()
         recogniser = Recogniser(engine, CADENCE)
-        utterances = [recogniser.open(SegmentOptions(), results, Backlog(10**9)) for _ in range(200)]
+        utterances = [recogniser.open(SegmentOptions(), results, Speaker(Backlog(10**9))) for _ in range(200)]
         tasks = [asyncio.create_task(utterance.run()) for utterance in utterances]
         for utterance in utterances:
             utterance.start_segment(0)
@@ -203,7 +204,7 @@ def test_a_greedy_tenant_gets_no_more_than_its_share():
         results = Results()
 
         async def speak(tenant):
-            utterance = recogniser.open(SegmentOptions(context=tenant), results, Backlog(10**9), tenant=tenant)
+            utterance = recogniser.open(SegmentOptions(context=tenant), results, Speaker(Backlog(10**9), tenant))
             task = asyncio.create_task(utterance.run())
             utterance.start_segment(0)
             for number in range(1, 1200):

@@ -8,6 +8,7 @@ from tests.recognition.talk import other_decode, speculating
 from tests.recognition.virtual_time import everything_ready
 
 from qwen3_asr_realtime.engines.base import Priority
+from qwen3_asr_realtime.recognition.utterance import TAIL_SAMPLES
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 
@@ -28,7 +29,7 @@ class TestSpeculation:
         assert talk.transcript == text(1, 4)
         [final] = talk.engine.finals
         assert (final.priority, final.use_prefix) == (Priority.SPECULATIVE_FINAL, False)
-        assert final.n_samples == int(2.1 * SAMPLE_RATE)
+        assert final.n_samples == int(1.9 * SAMPLE_RATE) + TAIL_SAMPLES
         assert (talk.ledger.parts_ms()["queue"], talk.ledger.parts_ms()["decode"]) == (0, 0)
         assert talk.ledger.parts_ms()["silence"] == pytest.approx(400, abs=21)
         assert talk.ledger.speculative
@@ -42,7 +43,7 @@ class TestSpeculation:
         await talk.say(silence(0.3), piece_s=0.01)
 
         [final] = talk.engine.finals
-        assert final.began_s - ended_s == pytest.approx(0.2, abs=0.011)
+        assert final.began_s - ended_s == pytest.approx(TAIL_SAMPLES / SAMPLE_RATE, abs=0.011)
 
     async def test_speech_that_goes_on_makes_it_a_partial(self):
         talk = speculating(HearingEngine())

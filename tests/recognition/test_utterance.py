@@ -14,6 +14,7 @@ from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.previews import PREVIEW_INTERVAL_S
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.utterance import TAIL_SAMPLES
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 
@@ -267,7 +268,7 @@ class TestFinal:
         talk.stop()
         await talk.finish()
 
-        assert [call.n_samples for call in talk.engine.calls] == [int(2.2 * SAMPLE_RATE)]
+        assert [call.n_samples for call in talk.engine.calls] == [2 * SAMPLE_RATE + TAIL_SAMPLES]
 
     async def test_is_given_what_follows_but_nothing_of_the_next_segment(self):
         talk = Talk(HearingEngine(max_segment_s=5))

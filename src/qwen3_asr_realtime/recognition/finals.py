@@ -1,7 +1,7 @@
 """The final text of a segment, believed or not: one decode, and where a guard doubts it, a second."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import structlog
@@ -18,6 +18,7 @@ from qwen3_asr_realtime.recognition.guards import (
     settled,
 )
 from qwen3_asr_realtime.recognition.segment import Segment
+from qwen3_asr_realtime.recognition.speaker import PreviousFinal
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 SECOND_HEARING_SILENCE = np.zeros(int(SECOND_HEARING_SILENCE_S * SAMPLE_RATE), np.float32)
@@ -25,29 +26,11 @@ SECOND_HEARING_SILENCE = np.zeros(int(SECOND_HEARING_SILENCE_S * SAMPLE_RATE), n
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class PreviousFinal:
-    """The last final of a session: models say things again that were said before.
-
-    Attributes:
-        text: Its transcript.
-        duration_s: Length of its audio in seconds.
-    """
-
-    text: str = ""
-    duration_s: float = 0.0
-
-    def set(self, text: str, duration_s: float) -> None:
-        """There is a newer one."""
-        self.text, self.duration_s = text, duration_s
-
-
 class Finals:
     """How the finals of one utterance come about.
 
     Attributes:
         doubted: Whether a guard has doubted one.
-        previous: The last final of the session.
     """
 
     def __init__(
@@ -68,9 +51,9 @@ class Finals:
             doubts: Counts what was doubted, and why.
         """
         self.doubted = False
-        self.previous = previous
         self._engine = engine
         self._options = options
+        self._previous = previous
         self._limits = limits
         self._doubts = doubts
         self._longest = int(engine.info.max_segment_s * SAMPLE_RATE)
@@ -125,6 +108,6 @@ class Finals:
             duration_s=length / SAMPLE_RATE,
             voice_s=segment.voice_s,
             context=self._options.context,
-            previous=self.previous.text,
-            previous_s=self.previous.duration_s,
+            previous=self._previous.text,
+            previous_s=self._previous.duration_s,
         )

@@ -7,13 +7,9 @@ All stations are on one monotonic clock. The parts follow one another without ga
 A decode that began before the decision (a speculation) has no queue, and only what is left of it counts.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from qwen3_asr_realtime.samples import SAMPLE_RATE
-
-ARRIVALS_KEPT = 512
-"""Pieces of audio whose arrival is remembered: silences of ten seconds in pieces of 20 ms."""
 
 
 @dataclass(slots=True)
@@ -48,18 +44,6 @@ class Ledger:
     retried: bool = False
     confirmation_delays_s: list[float] = field(default_factory=list)
     changed: int = 0
-    _arrivals: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=ARRIVALS_KEPT))
-
-    def audio_came(self, until_sample: int, now_s: float) -> None:
-        """The session's audio up to a sample is here."""
-        self._arrivals.append((until_sample, now_s))
-
-    def speech_ended(self, end_sample: int) -> None:
-        """Speech ended at a sample of the session; find out when that came in."""
-        for until_sample, came_s in self._arrivals:
-            if until_sample >= end_sample:
-                self.end_of_speech_s = came_s
-                return
 
     def summary(self) -> dict[str, float | int]:
         """One line about the utterance, for the log; times in milliseconds."""

@@ -4,12 +4,11 @@ import math
 from collections import Counter
 
 from qwen3_asr_realtime.engines.base import Engine, SegmentOptions
-from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
-from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.guards import LIMITS, Doubt, GuardLimits
 from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
 from qwen3_asr_realtime.recognition.scheduler import Scheduler
+from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.recognition.utterance import Utterance, UtteranceSink
 
 
@@ -53,10 +52,7 @@ class Recogniser:
         self,
         options: SegmentOptions,
         sink: UtteranceSink,
-        backlog: Backlog,
-        *,
-        tenant: str = "",
-        previous: PreviousFinal | None = None,
+        speaker: Speaker,
     ) -> Utterance:
         """Begin an utterance; the caller runs it and feeds it (see `Utterance`)."""
         return Utterance(
@@ -65,9 +61,7 @@ class Recogniser:
             self._cadence,
             options=options,
             sink=sink,
-            backlog=backlog,
-            tenant=tenant,
-            previous=previous,
+            speaker=speaker,
             guards=self._guards,
             doubts=self.doubts,
         )

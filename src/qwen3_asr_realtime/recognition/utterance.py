@@ -10,9 +10,8 @@ from typing import Protocol
 import structlog
 
 from qwen3_asr_realtime.engines.base import Engine, EngineError, Hypothesis, Priority, SegmentOptions
-from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.cadence import Cadence
-from qwen3_asr_realtime.recognition.finals import Finals, PreviousFinal
+from qwen3_asr_realtime.recognition.finals import Finals
 from qwen3_asr_realtime.recognition.guards import LIMITS, Doubt, GuardLimits
 from qwen3_asr_realtime.recognition.hypothesis import Preview
 from qwen3_asr_realtime.recognition.ledger import Ledger
@@ -22,6 +21,7 @@ from qwen3_asr_realtime.recognition.previews import Previews
 from qwen3_asr_realtime.recognition.scheduler import Scheduler, Turn
 from qwen3_asr_realtime.recognition.segment import FOLLOWING_SAMPLES, Segment
 from qwen3_asr_realtime.recognition.segmentation import earliest_cut, quietest_cut
+from qwen3_asr_realtime.recognition.speaker import PreviousFinal, Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples, samples_from_ms
 from qwen3_asr_realtime.text import join_transcripts
 
@@ -98,9 +98,7 @@ class Utterance:
         *,
         options: SegmentOptions,
         sink: UtteranceSink,
-        backlog: Backlog,
-        tenant: str = "",
-        previous: PreviousFinal | None = None,
+        speaker: Speaker,
         guards: GuardLimits = LIMITS,
         doubts: Counter[Doubt] | None = None,
     ) -> None:
@@ -112,9 +110,7 @@ class Utterance:
             cadence: How often.
             options: What the client asked for.
             sink: Where the results go.
-            backlog: Counts the session's audio that waits.
-            tenant: On whose account.
-            previous: The session's last final, which this one's takes the place of.
+            speaker: Whose session it is.
             guards: Where doubt begins.
             doubts: Counts what was doubted, and why.
         """
@@ -126,11 +122,8 @@ class Utterance:
         self._cadence = cadence
         self._options = options
         self._sink = sink
-        self._backlog = backlog
-        self._tenant = tenant
-        self._finals = Finals(
-            engine, options, previous or PreviousFinal(), guards, Counter() if doubts is None else doubts
-        )
+        self._speaker = speaker
+        self._finals = Finals(engine, options, speaker.previous, guards, Counter() if doubts is None else doubts)
         self._segments: list[Segment] = []
         self._voiced_until = 0  # session sample up to which speech was heard
         self._finished = False
@@ -167,7 +160,6 @@ class Utterance:
             if len(segment) == self._longest:
                 self._cut(segment)
         segment = self._segments[-1]
-        self.ledger.audio_came(segment.start_sample + len(segment), self._now_s())
         if self._tentative is not None and not self._tentative.final and self._is_speculation_due(segment):
             self._tentative.task.cancel()
         self._changed.set()
@@ -175,7 +167,7 @@ class Utterance:
     def end_segment(self, end_sample: int) -> None:
         """The open segment's speech ended at `end_sample` of the session; what was added beyond is silence."""
         segment = self._segments[-1]
-        self.ledger.speech_ended(end_sample)
+        self.ledger.end_of_speech_s = self._speaker.arrivals.when(end_sample)
         length = self._final_length(segment, end_sample)
         segment.following = self._close(segment, length)[:FOLLOWING_SAMPLES]
 
@@ -201,7 +193,7 @@ class Utterance:
     def _close(self, segment: Segment, length: int) -> Samples:
         rest = segment.close(length)
         self.ledger.speech_samples += len(segment)
-        self._backlog.add(len(segment))  # an open segment does not count: it waits for its speaker
+        self._speaker.backlog.add(len(segment))  # an open segment does not count: it waits for its speaker
         self._hurry()
         return rest
 
@@ -248,7 +240,7 @@ class Utterance:
             self.ledger.first_preview_s = self._previews.first_s
             self.ledger.sent_s = self._now_s()
             transcript = join_transcripts(final.text for final in texts)
-            self._finals.previous.set(transcript, self.ledger.speech_samples / SAMPLE_RATE)
+            self._speaker.previous = PreviousFinal(transcript, self.ledger.speech_samples / SAMPLE_RATE)
             self._sink.completed(transcript, language, self.ledger)
         finally:
             self._release()
@@ -257,7 +249,7 @@ class Utterance:
         """Let go of all audio: what waits will not be recognised, and nobody is to wait for it."""
         for segment in self._segments:
             if segment.closed:
-                self._backlog.remove(len(segment))
+                self._speaker.backlog.remove(len(segment))
             segment.release()
 
     async def _next_segment(self) -> Segment | None:
@@ -331,14 +323,14 @@ class Utterance:
     async def _decode(self, segment: Segment, shown: str) -> None:
         """Wait for a slot, do what there is to do with the segment as it then is, and show or keep the result."""
         if segment.is_foreseen:
-            self._backlog.remove(len(segment))
+            self._speaker.backlog.remove(len(segment))
             segment.finish_as_foreseen()
             return
         if segment.closed and self._finals.is_nothing(segment):
-            self._backlog.remove(len(segment))
+            self._speaker.backlog.remove(len(segment))
             segment.finish(Hypothesis(""))
             return
-        claim = Claim(self._tenant, self._priority(segment), self._now_s() + self._cadence.idle_s)
+        claim = Claim(self._speaker.tenant, self._priority(segment), self._now_s() + self._cadence.idle_s)
         self._turn = self._scheduler.turn(claim, self._give_up)
         try:
             async with self._scheduler.slot(self._turn):
@@ -375,7 +367,7 @@ class Utterance:
                 log.warning("final decode failed", attempt=attempt, reason=reason)
                 if attempt == FINAL_ATTEMPTS:
                     raise EngineError(reason) from error
-        self._backlog.remove(length)
+        self._speaker.backlog.remove(length)
         return final
 
     async def _tentatively(self, segment: Segment, length: int, shown: str, *, final: bool) -> None:

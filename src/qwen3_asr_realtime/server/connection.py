@@ -32,10 +32,9 @@ from qwen3_asr_realtime.protocol.configuration import TurnDetection
 from qwen3_asr_realtime.protocol.errors import ProtocolError
 from qwen3_asr_realtime.protocol.events import ServerEvent, decode_client_event
 from qwen3_asr_realtime.protocol.session import Outputs, Session
-from qwen3_asr_realtime.recognition.backlog import Backlog
-from qwen3_asr_realtime.recognition.finals import PreviousFinal
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
+from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.recognition.utterance import Utterance
 from qwen3_asr_realtime.samples import Samples
 from qwen3_asr_realtime.server.judging import FrameJudge
@@ -69,10 +68,9 @@ class Connection:
         endpointing: The detector's parameters for a turn detection setting, or for Manual mode.
         recogniser: Where utterances are recognised.
         outbox: Takes events to the client.
-        backlog: Counts the session's audio that waits to be recognised.
+        speaker: What the session's utterances have in common.
         listening: Threads that decode large frames and compressed audio.
         tasks: Owns the session's utterances.
-        tenant: On whose account the session decodes.
         trace: Whether finals tell where their time went.
     """
 
@@ -85,10 +83,9 @@ class Connection:
         endpointing: EndpointingRule,
         recogniser: Recogniser,
         outbox: Outbox,
-        backlog: Backlog,
+        speaker: Speaker,
         listening: Executor,
         tasks: asyncio.TaskGroup,
-        tenant: str,
         trace: bool,
     ) -> None:
         self._session = session
@@ -98,14 +95,12 @@ class Connection:
         self._endpointing = endpointing
         self._recogniser = recogniser
         self._outbox = outbox
-        self._backlog = backlog
+        self._speaker = speaker
         self._listening = listening
         self._tasks = tasks
-        self._tenant = tenant
         self._trace = trace
         self._utterances: dict[str, tuple[Utterance, asyncio.Task[None]]] = {}
         self._speaking: Utterance | None = None
-        self._previous_final = PreviousFinal()
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -176,7 +171,7 @@ class Connection:
             else:
                 data = decode_base64(audio)
             for first in range(0, len(data), SLICE_BYTES):
-                await self._backlog.room()
+                await self._speaker.backlog.room()
                 piece = data[first : first + SLICE_BYTES]
                 if self._intake.is_compressed:
                     await self._listen(await self._in_thread(self._intake.push, piece))
@@ -191,7 +186,9 @@ class Connection:
         """Find speech in new audio and pass it on; empty while intake holds it back."""
         for first in range(0, len(samples), SLICE_SAMPLES):
             piece = samples[first : first + SLICE_SAMPLES]
-            await self._carry_out(self._session.audio_received(self._detector.position + len(piece)))
+            position = self._detector.position + len(piece)
+            self._speaker.arrivals.note(position, asyncio.get_running_loop().time())
+            await self._carry_out(self._session.audio_received(position))
             await self._heard(await self._detect(piece))
 
     async def _detect(self, samples: Samples) -> list[VoiceEvent]:
@@ -223,9 +220,7 @@ class Connection:
         utterance = self._recogniser.open(
             options,
             _ItemResults(item_id, self._session, self._report, trace=self._trace),
-            self._backlog,
-            tenant=self._tenant,
-            previous=self._previous_final,
+            self._speaker,
         )
         task = self._tasks.create_task(utterance.run(), name=f"utterance {item_id}")
         self._utterances[item_id] = utterance, task

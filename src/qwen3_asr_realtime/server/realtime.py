@@ -14,6 +14,7 @@ from qwen3_asr_realtime.protocol.events import ErrorEvent, ErrorView, encode_ser
 from qwen3_asr_realtime.protocol.identifiers import random_id
 from qwen3_asr_realtime.protocol.session import Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.server.connection import Connection
 from qwen3_asr_realtime.server.credentials import tenant_of
@@ -84,10 +85,9 @@ async def _run_session(websocket: WebSocket, service: Service, session_id: str, 
                 endpointing=service.endpointing,
                 recogniser=service.recogniser,
                 outbox=outbox,
-                backlog=Backlog(int(settings.max_backlog_sec * SAMPLE_RATE)),
+                speaker=Speaker(Backlog(int(settings.max_backlog_sec * SAMPLE_RATE)), tenant),
                 listening=service.listening,
                 tasks=tasks,
-                tenant=tenant,
                 trace=settings.trace_events,
             )
             inbox = Inbox(2 * settings.max_frame_mib * 1024 * 1024)
