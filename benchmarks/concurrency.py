@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import Clip, Result, english_clips, print_table, silence, sounding_span, transcribe
+from harness import Clip, Result, english_clips, print_table, silence, transcribe
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 from qwen3_asr_realtime.client.realtime import RealtimeClient
 from qwen3_asr_realtime.client.transcription import TranscribeOptions
@@ -36,7 +36,7 @@ async def talk(server: LocalServer, clips: list[Clip]) -> tuple[Result, list[flo
     pieces = [silence(GAP_S)]
     ends_ms = []
     for clip in clips:
-        ends_ms.append((sum(map(len, pieces)) + sounding_span(clip.samples)[1]) * 1000 / SAMPLE_RATE)
+        ends_ms.append((sum(map(len, pieces)) + clip.speech.stop) * 1000 / SAMPLE_RATE)
         pieces += [clip.samples, silence(GAP_S)]
     result = await transcribe(server, np.concatenate(pieces), TranscribeOptions(vad_silence_ms=SILENCE_MS, chunk_ms=20))
     late_s = []

@@ -12,17 +12,18 @@ from qwen3_asr_realtime.client.events import Final, Preview
 from qwen3_asr_realtime.client.local_server import LocalServer
 from qwen3_asr_realtime.client.realtime import RealtimeClient
 from qwen3_asr_realtime.client.transcription import SendLog, TranscribeOptions, Transcription
-from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples, samples_from_ms
 
 SPEECH = Path(__file__).parents[1] / "tests" / "speech"
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording of one or more sentences and what is said in it."""
+    """A recording of one or more sentences, where in it they are spoken, and what is said."""
 
     name: str
     samples: Samples
+    speech: slice
     transcript: str
 
 
@@ -30,7 +31,12 @@ def english_clips() -> list[Clip]:
     """The English recordings of `tests/speech`, in the order of their manifest."""
     manifest = json.loads((SPEECH / "manifest.json").read_text())
     return [
-        Clip(entry["file"], read_samples(SPEECH / entry["file"]), entry["transcript"])
+        Clip(
+            entry["file"],
+            read_samples(SPEECH / entry["file"]),
+            slice(*map(samples_from_ms, entry["speech_ms"])),
+            entry["transcript"],
+        )
         for entry in manifest
         if entry["language"] == "en"
     ]
@@ -92,11 +98,3 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     print("\n".join(lines))
-
-
-def sounding_span(samples: Samples, below_peak_db: float = 35.0) -> tuple[int, int]:
-    """First and last sample of the 10 ms blocks that come within so many dB of the loudest one."""
-    block = SAMPLE_RATE // 100
-    energy = np.square(samples[: len(samples) // block * block]).reshape(-1, block).mean(axis=1)
-    loud = np.flatnonzero(energy >= energy.max() * 10 ** (-below_peak_db / 10))
-    return int(loud[0]) * block, (int(loud[-1]) + 1) * block

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 import psutil
 
-from harness import english_clips, print_table, sounding_span, transcribe
+from harness import english_clips, print_table, transcribe
 from qwen3_asr_realtime.client.local_server import local_server
 from qwen3_asr_realtime.client.transcription import TranscribeOptions
 from qwen3_asr_realtime.samples import SAMPLE_RATE
@@ -30,7 +30,7 @@ async def main() -> bool:
     parser = argparse.ArgumentParser(description="cost and memory of speech without a pause")
     parser.add_argument("--minutes", type=int, default=5)
     minutes = parser.parse_args().minutes
-    speech = np.concatenate([clip.samples[slice(*sounding_span(clip.samples))] for clip in english_clips()])
+    speech = np.concatenate([clip.samples[clip.speech] for clip in english_clips()])
     audio = np.resize(speech, int(minutes * MINUTE_S) * SAMPLE_RATE)
     rows, cpu_per_s, memory_mb = [], [], []
     with local_server() as server:

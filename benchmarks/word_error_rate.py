@@ -38,6 +38,7 @@ async def main() -> bool:
     pair = Clip(
         "two sentences",
         np.concatenate([sentences["libri_0880.wav"], silence(1.2), sentences["libri_0930.wav"]]),
+        slice(None),
         "",
     )
     rows = []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soxr
 
-from harness import Result, english_clips, silence, sounding_span, transcribe
+from harness import Result, english_clips, silence, transcribe
 from qwen3_asr_realtime.client.local_server import LocalServer
 from qwen3_asr_realtime.client.transcription import Mode, TranscribeOptions
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
@@ -18,8 +18,8 @@ BOUNDARY_LIMIT_MS = 100
 PRE_ROLL_MS = 300
 
 CLIPS = english_clips()
-BY_NAME = {clip.name: clip.samples for clip in CLIPS}
-TWO_SENTENCES = np.concatenate([BY_NAME["libri_0880.wav"], silence(1.2), BY_NAME["libri_0930.wav"]])
+BY_NAME = {clip.name: clip for clip in CLIPS}
+TWO_SENTENCES = np.concatenate([BY_NAME["libri_0880.wav"].samples, silence(1.2), BY_NAME["libri_0930.wav"].samples])
 
 
 def run(server: LocalServer, recordings: list[Samples], options: TranscribeOptions) -> list[Result]:
@@ -64,7 +64,7 @@ def test_boundaries_are_where_speech_is(server: LocalServer, sample_rate: int) -
     pieces: list[Samples] = [silence(1.0)]
     truth_ms = []
     for name in ("libri_0880.wav", "libri_0920.wav", "cmd_goforward.wav"):
-        sounding = BY_NAME[name][slice(*sounding_span(BY_NAME[name]))]
+        sounding = BY_NAME[name].samples[BY_NAME[name].speech]
         begin = sum(map(len, pieces))
         truth_ms.append((begin * 1000 / SAMPLE_RATE, (begin + len(sounding)) * 1000 / SAMPLE_RATE))
         pieces += [sounding, silence(1.2)]
@@ -88,7 +88,7 @@ def test_telephone_audio(server: LocalServer) -> None:
 
 def test_long_speech_is_cut_inside_and_joined(server: LocalServer) -> None:
     sentences = [clip for clip in CLIPS if clip.name.startswith("libri")]
-    speech = np.concatenate([clip.samples[slice(*sounding_span(clip.samples))] for clip in sentences])
+    speech = np.concatenate([clip.samples[clip.speech] for clip in sentences])
     (result,) = run(server, [speech], TranscribeOptions(mode="manual", speed=math.inf))
     assert len(speech) > 20 * SAMPLE_RATE  # longer than the engine takes at a time
     assert len(result.finals) == 1
