@@ -1,6 +1,7 @@
-"""Which frames share a call of the model, and that nothing but the cost depends on it. No test waits for time to pass:
-the model's calls last until they are told to end."""
+"""Which frames share a call of the model, and that nothing but the cost depends on it. The model's calls
+last until they are told to end."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -9,7 +10,7 @@ from threading import Semaphore
 import numpy as np
 
 from qwen3_asr_realtime.samples import Samples
-from qwen3_asr_realtime.vad.batching import BATCH_MAX, FrameBatcher
+from qwen3_asr_realtime.vad.batching import BATCH_MAX, BURST_INTERVAL_S, FrameBatcher
 from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES
 from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, Frames, SileroModel, SileroState
 
@@ -65,7 +66,20 @@ def stage(model: SileroModel | None = None) -> Iterator[Stage]:
             stage.end_all_calls()
 
 
-def test_a_frame_that_finds_the_model_idle_is_judged_at_once_and_alone():
+def test_bursts_of_calls_are_some_time_apart():
+    with stage() as s:
+        began_s = []
+        for _ in range(3):
+            s.batcher.submit(frames_of(2))
+            for _ in range(2):
+                s.call()
+                began_s.append(time.monotonic())
+                s.end_call()
+            s.delivered.get(timeout=TIMEOUT_S)
+        assert began_s[4] - began_s[0] >= 2 * BURST_INTERVAL_S - 0.002  # the test sees a call a little late
+
+
+def test_a_frame_that_finds_the_model_idle_is_judged_soon_and_alone():
     with stage() as s:
         for _ in range(2):
             s.batcher.submit(alone := frames_of(1))

@@ -1,6 +1,7 @@
 """One line for the frames of all sessions: whoever waits when the model becomes free is in its next call."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -13,6 +14,11 @@ BATCH_MAX = 32
 """Sessions in one call. Larger calls cost little less per frame (an eighth less at 128) and last longer: 1.7 ms at 32,
 which is what a frame that just missed a call waits for the next."""
 
+BURST_INTERVAL_S = 0.01
+"""Least time from the beginning of one burst of calls to that of the next. A model that has been idle for some
+milliseconds has lost its place in the caches of the processor, and its first call costs up to six times as much: few
+large bursts are cheaper than many small ones (`benchmarks/vad_batching.py`). A session alone hardly ever waits."""
+
 Deliver: TypeAlias = Callable[[list[Frames], Exception | None], None]
 """Takes the frames whose last one was in a call, or all that were in a call that failed, and the error."""
 
@@ -20,9 +26,10 @@ Deliver: TypeAlias = Callable[[list[Frames], Exception | None], None]
 class FrameBatcher:
     """Judges the frames of all sessions in a thread of its own. A context manager: the thread runs inside it.
 
-    A call takes one frame of each session that waits, the longest waiting first. There is no timer: a frame that finds
-    the model idle is judged at once, and while a call runs the next one fills. A session with many frames goes to the
-    end of the line after each, so that a file at full speed takes its share of every call and holds up nobody.
+    A call takes one frame of each session that waits, the longest waiting first, and calls follow one another until
+    nobody waits: a burst. The next one begins with the first frame that comes, but not sooner than `BURST_INTERVAL_S`
+    after the last began. A session with many frames goes to the end of the line after each, so that a file at full
+    speed takes its share of every call and holds up nobody.
 
     Args:
         model: The model.
@@ -54,7 +61,11 @@ class FrameBatcher:
     def _work(self) -> None:
         line: deque[Frames] = deque()
         again: list[Frames] = []  # Have been in the last call, and stand behind all who arrived during it.
+        burst_began_s = -BURST_INTERVAL_S
         while (arrived := self._arrived(wait=not line and not again)) is not None:
+            if not line and not again:
+                time.sleep(max(burst_began_s + BURST_INTERVAL_S - time.monotonic(), 0.0))
+                burst_began_s = time.monotonic()
             line += arrived
             line += again
             batch = [line.popleft() for _ in range(min(len(line), BATCH_MAX))]
