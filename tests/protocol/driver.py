@@ -68,7 +68,7 @@ class Driver:
             outputs = self.session.receive(decode_client_event(frame))
         except ProtocolError as error:
             outputs = self.session.refuse(error)
-        return self.carry_out(outputs)
+        return self.carry_out(outputs) + self.carry_out(self.session.settled())
 
     def update(self, **session: object) -> list[Event]:
         return self.send("session.update", session=session)

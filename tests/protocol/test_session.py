@@ -47,6 +47,7 @@ from qwen3_asr_realtime.protocol.session import (
 )
 
 FINISHED_CLOSE = Close(1000, "session finished", await_client=True)
+SHUTDOWN_CLOSE = Close(1001, "server shutdown")
 
 
 def commands_since(driver, action):
@@ -83,20 +84,34 @@ class TestSection2LifeCycle:
         item_id = driver.open_item
 
         driver.carry_out(driver.session.expire())
-        assert driver.session.state is SessionState.EXPIRING
-        assert driver.finish() == []
+        assert driver.session.state is SessionState.CLOSING
+        assert driver.append() == []
         driver.complete(item_id, "words")
 
         assert driver.commands[-1] == Close(1000, "idle timeout")
         assert "session.finished" not in [event["type"] for event in driver.events]
         assert driver.session.expire() == []
 
-    def test_the_transition_table_allows_one_way_to_finish_or_expire_and_then_one_end(self):
+    def test_whoever_finishes_while_the_server_closes_gets_the_answer(self):
+        driver = Driver(manual=True)
+        driver.append()
+        item_id = driver.open_item
+        driver.carry_out(driver.session.expire())
+
+        assert driver.finish() == driver.finish() == []
+        assert types(driver.complete(item_id, "words")) == [COMPLETED, FINISHED]
+        assert driver.closes == [FINISHED_CLOSE]
+
+    def test_the_transition_table_allows_few_ways_to_one_end(self):
         legal = {
             (SessionState.OPEN, SessionSignal.FINISH): SessionState.FINISHING,
+            (SessionState.OPEN, SessionSignal.RETIRE): SessionState.RETIRING,
+            (SessionState.OPEN, SessionSignal.CLOSE): SessionState.CLOSING,
+            (SessionState.RETIRING, SessionSignal.FINISH): SessionState.FINISHING,
+            (SessionState.RETIRING, SessionSignal.CLOSE): SessionState.CLOSING,
+            (SessionState.CLOSING, SessionSignal.FINISH): SessionState.FINISHING,
+            (SessionState.CLOSING, SessionSignal.DRAINED): SessionState.CLOSED,
             (SessionState.FINISHING, SessionSignal.DRAINED): SessionState.FINISHED,
-            (SessionState.OPEN, SessionSignal.EXPIRE): SessionState.EXPIRING,
-            (SessionState.EXPIRING, SessionSignal.DRAINED): SessionState.EXPIRED,
         }
 
         assert {
@@ -113,6 +128,108 @@ class TestSection2LifeCycle:
             with pytest.raises(IllegalTransition):
                 session._signal(signal)
             assert session.state is state
+
+
+class TestServerShutdown:
+    def test_a_session_without_an_open_item_is_closed_at_once(self):
+        driver = Driver()
+        driver.append()
+
+        driver.carry_out(driver.session.retire())
+
+        assert driver.closes == [SHUTDOWN_CLOSE]
+        assert types(driver.events) == ["session.created"]
+
+    def test_a_final_on_its_way_is_waited_for(self):
+        driver = Driver()
+        item_id = driver.turn()
+        driver.carry_out(driver.session.retire())
+
+        assert driver.closes == []
+        assert types(driver.complete(item_id, "words")) == [COMPLETED]
+        assert driver.closes == [SHUTDOWN_CLOSE]
+
+    def test_a_turn_goes_on_and_the_session_is_closed_after_it(self):
+        driver = Driver()
+        item_id = driver.start_speech()
+        driver.carry_out(driver.session.retire())
+        driver.append()
+        assert types(driver.preview(item_id, stash="wor")) == [TEXT]
+        assert driver.update(input_audio_transcription={"language": "en"}) != []
+        assert driver.session.state is SessionState.RETIRING
+
+        driver.stop_speech()
+        driver.append()
+
+        assert driver.session.state is SessionState.CLOSING
+        assert types(driver.complete(item_id, "words")) == [COMPLETED]
+        assert driver.closes == [SHUTDOWN_CLOSE]
+
+    def test_a_turn_that_begins_in_the_frame_in_which_another_ends_goes_on_too(self):
+        driver = Driver()
+        driver.start_speech()
+        driver.carry_out(driver.session.retire())
+
+        driver.stop_speech()
+        driver.start_speech()
+        driver.carry_out(driver.session.settled())
+
+        assert driver.session.state is SessionState.RETIRING
+
+    def test_in_manual_mode_the_commit_is_waited_for(self):
+        driver = Driver(manual=True)
+        driver.append()
+        driver.carry_out(driver.session.retire())
+        assert driver.append() == []
+
+        driver.commit()
+        driver.complete(driver.open_item, "words")
+
+        assert driver.events[-1]["transcript"] == "words"
+        assert driver.closes == [SHUTDOWN_CLOSE]
+
+    def test_who_clears_what_was_open_is_closed(self):
+        driver = Driver(manual=True)
+        driver.append()
+        driver.carry_out(driver.session.retire())
+
+        assert types(driver.clear()) == [CLEARED]
+        assert driver.closes == [SHUTDOWN_CLOSE]
+
+    def test_who_finishes_is_answered_as_ever(self):
+        driver = Driver()
+        item_id = driver.start_speech()
+        driver.carry_out(driver.session.retire())
+
+        driver.finish()
+
+        assert types(driver.complete(item_id, "words")) == [COMPLETED, FINISHED]
+        assert driver.closes == [FINISHED_CLOSE]
+
+    @pytest.mark.parametrize("retired", [False, True])
+    def test_when_time_is_over_the_turn_is_ended_and_its_final_sent(self, retired):
+        driver = Driver()
+        item_id = driver.start_speech()
+        driver.append()
+        if retired:
+            driver.carry_out(driver.session.retire())
+
+        assert types(driver.carry_out(driver.session.cut())) == [STOPPED, COMMITTED, CREATED]
+        assert driver.session.cut() == driver.session.retire() == []
+        assert types(driver.complete(item_id, "words")) == [COMPLETED]
+        assert driver.closes == [SHUTDOWN_CLOSE]
+
+    def test_speech_held_back_when_the_session_retires_is_recognised(self):
+        driver = Driver()
+        driver.append()
+
+        [flush] = driver.session.retire()
+        assert flush == FlushAudio()
+        item_id = driver.start_speech()
+        driver.carry_out([flush])
+
+        assert types(driver.complete(item_id, "words")) == [COMPLETED]
+        assert driver.closes == [SHUTDOWN_CLOSE]
 
 
 class TestSection23Finish:

@@ -38,7 +38,17 @@ from qwen3_asr_realtime.protocol.configuration import Configuration
 from qwen3_asr_realtime.protocol.errors import ProtocolError
 from qwen3_asr_realtime.protocol.events import ServerEvent, SessionUpdated, decode_client_event
 from qwen3_asr_realtime.protocol.items import IllegalTransition
-from qwen3_asr_realtime.protocol.session import Outputs, Session, SessionRules, SessionState
+from qwen3_asr_realtime.protocol.session import (
+    IDLE_TIMEOUT,
+    SERVER_SHUTDOWN,
+    Outputs,
+    Session,
+    SessionRules,
+    SessionState,
+)
+
+OPEN = (SessionState.OPEN, SessionState.RETIRING)
+FINISHED = (Close(1000, "session finished", await_client=True),)
 
 UPDATES = [
     {},
@@ -128,9 +138,13 @@ class Ledger:
 
 
 class SessionMachine(RuleBasedStateMachine):
-    @initialize(manual=st.booleans(), vad_commit=st.sampled_from(["flush_or_ignore", "error"]), finishes=st.booleans())
-    def connect(self, manual, vad_commit, finishes):
-        self.finishes = finishes
+    @initialize(
+        manual=st.booleans(),
+        vad_commit=st.sampled_from(["flush_or_ignore", "error"]),
+        way=st.sampled_from(["finish", "expire", "cut"]),
+    )
+    def connect(self, manual, vad_commit, way):
+        self.way = way
         numbers = itertools.count(1)
         self.session = Session(
             session_id="sess_1",
@@ -180,25 +194,33 @@ class SessionMachine(RuleBasedStateMachine):
     def client_sends_something_odd(self, frame):
         self.send_frame(frame)
 
-    @rule(really=st.integers(0, 9).map(lambda number: number == 9), finishes=st.booleans())
-    def client_leaves(self, really, finishes):
+    @rule(really=st.integers(0, 9).map(lambda number: number == 9), way=st.sampled_from(["finish", "expire", "cut"]))
+    def session_is_left(self, really, way):
         if really:  # not in every run, and late
-            self.leave(finishes=finishes)
+            self.leave(way)
 
-    def leave(self, *, finishes):
-        """Finish, or send nothing for too long."""
-        if finishes:
+    @rule(really=st.integers(0, 3).map(lambda number: number == 3))
+    def server_retires(self, really):
+        if really:
+            self.drain(samples=16_000, boundaries=1)
+            self.to_do.extend(self.session.retire())
+
+    def leave(self, way):
+        """The client finishes, or sends nothing for too long, or the server can wait no longer."""
+        if way == "finish":
             self.send("session.finish")
         else:
             self.drain(samples=16_000, boundaries=1)
-            self.to_do.extend(self.session.expire())
+            self.to_do.extend(self.session.expire() if way == "expire" else self.session.cut())
 
     def send(self, type_, **fields):
         self.send_frame(json.dumps({"type": type_, **fields}))
 
     def send_frame(self, frame):
         self.drain(samples=16_000, boundaries=1)
-        was_open = self.session.state is SessionState.OPEN
+        self.to_do.extend(self.session.settled())
+        self.drain(samples=16_000, boundaries=1)
+        was_open = self.session.state in OPEN
         try:
             outputs = self.session.receive(decode_client_event(frame))
         except ProtocolError as error:
@@ -300,7 +322,7 @@ class SessionMachine(RuleBasedStateMachine):
                     assert all(close.code == 1007 for close in self.closes), "an event after the close"
                     event = documented(output)
                     if event["type"] == "error":
-                        assert self.session.state is SessionState.OPEN
+                        assert self.session.state in OPEN
                     self.ledger.see(event)
                 case OpenUtterance(item_id):
                     assert item_id not in self.recognising
@@ -321,14 +343,14 @@ class SessionMachine(RuleBasedStateMachine):
 
     def teardown(self):
         """Whatever has happened, the session can be left, and every item comes to its one end."""
-        self.leave(finishes=self.finishes)
+        self.leave(self.way)
         self.end_all()  # before the last audio has been looked at, which may hold one more turn
         self.drain(samples=16_000, boundaries=1)
         self.end_all()
         assert set(self.ledger.phases.values()) <= {"ended", "cleared"}
         assert self.ledger.finished == (self.session.state is SessionState.FINISHED)
         [close] = [close for close in self.closes if close.code != 1007]
-        assert (close.code, close.await_client) == (1000, self.ledger.finished)
+        assert close in (FINISHED if self.ledger.finished else (IDLE_TIMEOUT, SERVER_SHUTDOWN))
 
     def drain(self, *, samples, boundaries):
         while self.to_do:

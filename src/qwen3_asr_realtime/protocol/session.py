@@ -6,6 +6,7 @@ carried out in order. Everything a client may observe about order is decided her
     VAD      speech_started  text*  speech_stopped  committed  item.created  text*  completed | failed
     Manual                   text*                  committed  item.created  text*  completed | failed
     finish   all of the above for what is open, then session.finished, always last
+    close    the same without session.finished, which answers the client's finish alone
 """
 
 from collections.abc import Callable
@@ -74,30 +75,43 @@ class SessionState(Enum):
     """Where a session is in its life."""
 
     OPEN = auto()
+    RETIRING = auto()
     FINISHING = auto()
     FINISHED = auto()
-    EXPIRING = auto()
-    EXPIRED = auto()
+    CLOSING = auto()
+    CLOSED = auto()
 
 
 class SessionSignal(Enum):
-    """What moves a session on: the client's finish, its silence for too long, and the end of the last item."""
+    """What moves a session on: the client's finish, the server's wish to stop, its close, the end of the last item."""
 
     FINISH = auto()
-    EXPIRE = auto()
+    RETIRE = auto()
+    CLOSE = auto()
     DRAINED = auto()
 
 
 SESSION_TRANSITIONS: dict[SessionState, dict[SessionSignal, SessionState]] = {
     SessionState.OPEN: {
         SessionSignal.FINISH: SessionState.FINISHING,
-        SessionSignal.EXPIRE: SessionState.EXPIRING,
+        SessionSignal.RETIRE: SessionState.RETIRING,
+        SessionSignal.CLOSE: SessionState.CLOSING,
+    },
+    SessionState.RETIRING: {
+        SessionSignal.FINISH: SessionState.FINISHING,
+        SessionSignal.CLOSE: SessionState.CLOSING,
+    },
+    SessionState.CLOSING: {
+        SessionSignal.FINISH: SessionState.FINISHING,
+        SessionSignal.DRAINED: SessionState.CLOSED,
     },
     SessionState.FINISHING: {SessionSignal.DRAINED: SessionState.FINISHED},
-    SessionState.EXPIRING: {SessionSignal.DRAINED: SessionState.EXPIRED},
     SessionState.FINISHED: {},
-    SessionState.EXPIRED: {},
+    SessionState.CLOSED: {},
 }
+
+IDLE_TIMEOUT = Close(1000, "idle timeout")
+SERVER_SHUTDOWN = Close(1001, "server shutdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +159,7 @@ class Session:
         self._position = 0  # samples of audio received, on the session's timeline
         self._audio_ever_received = False
         self._commit_pending = False
+        self._close = IDLE_TIMEOUT  # how it ends, if the server ends it
         self._audio_ended = False  # no more will be taken, and the last has been listened to
         self._current: Item | None = None  # the item that audio goes to
         self._unfinished: dict[str, Item] = {}  # in wire order; only the first may show text or end
@@ -167,9 +182,15 @@ class Session:
         return [SessionCreated(event_id=self._event_id(), session=self.configuration.view(self.id, self.model))]
 
     def receive(self, event: ClientEvent) -> Outputs:
-        """Take one client event. After `session.finish` all of them are ignored: microphone threads race it."""
+        """Take one client event. After `session.finish` all of them are ignored: microphone threads race it.
+
+        So they are while the server closes the session, but for a `session.finish`: whoever sends it waits for its
+        answer.
+        """
         self._malformed_in_a_row = 0
-        if self.state is not SessionState.OPEN:
+        if not self._is_open:
+            if self.state is SessionState.CLOSING and isinstance(event, SessionFinish):
+                self._signal(SessionSignal.FINISH)
             return []
         handler = self._handlers.get(type(event))
         if handler is None:
@@ -182,7 +203,7 @@ class Session:
 
     def refuse(self, error: ProtocolError) -> Outputs:
         """Answer a frame or an append that could not be used. A row of malformed frames ends the connection."""
-        if self.state is not SessionState.OPEN:
+        if not self._is_open:
             return []
         outputs: Outputs = [self._error(error)]
         self._malformed_in_a_row = self._malformed_in_a_row + 1 if isinstance(error, MalformedEvent) else 0
@@ -190,12 +211,37 @@ class Session:
             outputs.append(Close(1007, f"{MALFORMED_FRAMES_MAX} malformed events in a row"))
         return outputs
 
+    # --- ends that are not the client's doing ------------------------------------------------------------------------
+
     def expire(self) -> Outputs:
         """The client has sent nothing for too long: let what is open end, then close. Nothing, if it has finished."""
-        if self.state is not SessionState.OPEN:
+        return self._leave(IDLE_TIMEOUT)
+
+    def retire(self) -> Outputs:
+        """The server is about to stop: close at the next moment at which no item is open, which may be now.
+
+        From then on `settled` has to be told.
+        """
+        if self.state is SessionState.OPEN:
+            self._signal(SessionSignal.RETIRE)
+        return self.settled()
+
+    def settled(self) -> Outputs:
+        """All that a client event asked for is done."""
+        return self.cut() if self.state is SessionState.RETIRING and self._current is None else []
+
+    def cut(self) -> Outputs:
+        """The server can wait no longer: end what is open, then close."""
+        return self._leave(SERVER_SHUTDOWN)
+
+    def _leave(self, close: Close) -> Outputs:
+        if not self._is_open:
             return []
-        self._signal(SessionSignal.EXPIRE)
+        self._signal(SessionSignal.CLOSE)
+        self._close = close
         return [FlushAudio()]
+
+    # --- handlers of client events -----------------------------------------------------------------------------------
 
     def _on_update(self, event: SessionUpdate) -> Outputs:
         old, new = self.configuration, self.configuration.updated(event.session, self._rules.support)
@@ -304,7 +350,7 @@ class Session:
     def audio_flushed(self) -> Outputs:
         """A `FlushAudio` is done: whatever speech was open has been reported as stopped."""
         outputs: Outputs = []
-        self._audio_ended = self.state is not SessionState.OPEN
+        self._audio_ended = not self._is_open
         if self._current is not None and (self._commit_pending or self._audio_ended):
             outputs = self._commit(self._current, self._position)
         self._commit_pending = False
@@ -432,12 +478,16 @@ class Session:
 
     # --- session -----------------------------------------------------------------------------------------------------
 
+    @property
+    def _is_open(self) -> bool:
+        return self.state in (SessionState.OPEN, SessionState.RETIRING)
+
     def _end_if_drained(self) -> Outputs:
         if not self._audio_ended or self._unfinished:
             return []
         self._signal(SessionSignal.DRAINED)
-        if self.state is SessionState.EXPIRED:
-            return [Close(1000, "idle timeout")]
+        if self.state is SessionState.CLOSED:
+            return [self._close]
         transcript = join_transcripts(self._transcripts) if self._rules.finished_transcript else UNSET
         return [
             SessionFinished(event_id=self._event_id(), transcript=transcript),

@@ -68,12 +68,17 @@ def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
     @app.get("/ready", summary="Whether a new session would be admitted")
     async def ready(response: Response) -> dict[str, Any]:
         refusal = service.admission.refusal()
-        down = service.recogniser.engine.status.condition is Condition.DOWN
-        if refusal is None and not down:
+        if service.drain.begun:
+            reason = "draining"
+        elif refusal is not None:
+            reason = f"{refusal.limit} is reached"
+        elif service.recogniser.engine.status.condition is Condition.DOWN:
+            reason = "the engine is down"
+        else:
             return {"ready": True}
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        return {"ready": False, "reason": "the engine is down" if refusal is None else f"{refusal.limit} is reached"}
+        return {"ready": False, "reason": reason}
 
     async def realtime(websocket: WebSocket) -> None:
         await serve_realtime(websocket, service)

@@ -120,10 +120,19 @@ class Connection:
         else:
             outputs = self._session.receive(event)
         await self._carry_out(outputs)
+        await self._carry_out(self._session.settled())
 
     async def expire(self) -> None:
         """The client has been silent for too long."""
         await self._carry_out(self._session.expire())
+
+    async def retire(self) -> None:
+        """The server is about to stop: end when no item is open."""
+        await self._carry_out(self._session.retire())
+
+    async def cut(self) -> None:
+        """The server can wait no longer."""
+        await self._carry_out(self._session.cut())
 
     async def refuse(self, error: ProtocolError) -> None:
         """Answer a frame that is no text."""

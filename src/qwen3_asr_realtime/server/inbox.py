@@ -1,14 +1,22 @@
 """Frames on their way from one client, and how long it has been silent."""
 
 import asyncio
+from enum import Enum, auto
 
 from qwen3_asr_realtime.recognition.backlog import Backlog
 
 Frame = str | bytes
 
 
-class Silence:
-    """Takes the place of a frame: the client has sent none for too long."""
+class Notice(Enum):
+    """Takes the place of a frame: something that the session is told behind all that its client has sent so far."""
+
+    SILENCE = auto()
+    """The client has sent nothing for too long."""
+    RETIRE = auto()
+    """The server is about to stop, and waits for what is open."""
+    CUT = auto()
+    """The server waits no longer."""
 
 
 class Inbox:
@@ -19,7 +27,7 @@ class Inbox:
     """
 
     def __init__(self, limit_bytes: int) -> None:
-        self._frames: asyncio.Queue[Frame | Silence] = asyncio.Queue()
+        self._frames: asyncio.Queue[Frame | Notice] = asyncio.Queue()
         self._waiting = Backlog(limit_bytes)
         self._loop = asyncio.get_running_loop()
         self._heard_s = self._loop.time()
@@ -31,16 +39,20 @@ class Inbox:
         self._frames.put_nowait(frame)
         await self._waiting.room()
 
-    async def next(self) -> Frame | Silence:
+    def tell(self, notice: Notice) -> None:
+        """Add something that is no frame."""
+        self._frames.put_nowait(notice)
+
+    async def next(self) -> Frame | Notice:
         """Wait for the next frame and take it out."""
         frame = await self._frames.get()
         self._heard_s = self._loop.time()  # a client whose frames we have not come to is not silent
-        if not isinstance(frame, Silence):
+        if not isinstance(frame, Notice):
             self._waiting.remove(len(frame))
         return frame
 
     async def watch(self, idle_timeout_s: float) -> None:
-        """Add one `Silence` once no frame has come for so long; one timer for all frames, not one for each."""
+        """Add one `SILENCE` once no frame has come for so long; one timer for all frames, not one for each."""
         while (quiet_s := self._loop.time() - self._heard_s) < idle_timeout_s:  # noqa: ASYNC110 - no event
             await asyncio.sleep(idle_timeout_s - quiet_s)
-        self._frames.put_nowait(Silence())
+        self.tell(Notice.SILENCE)

@@ -16,9 +16,10 @@ from qwen3_asr_realtime.protocol.session import Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
+from qwen3_asr_realtime.server.admission import RETRY_AFTER_S
 from qwen3_asr_realtime.server.connection import Connection
 from qwen3_asr_realtime.server.credentials import tenant_of
-from qwen3_asr_realtime.server.inbox import Inbox, Silence
+from qwen3_asr_realtime.server.inbox import Inbox, Notice
 from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
 from qwen3_asr_realtime.server.service import Service
 from qwen3_asr_realtime.vad.detector import SpeechDetector
@@ -31,6 +32,8 @@ LAST_WORDS_S = 2.0
 """Longest time for a closing error or close frame to go out to a client that may have stopped reading."""
 
 BINARY_FRAME = ProtocolError("Binary frames are not part of this protocol; send audio as base64 in JSON text frames.")
+
+SHUTTING_DOWN = f"The server is being stopped. Connect again in {RETRY_AFTER_S} seconds."
 
 CLIENT_GONE = (WebSocketDisconnect, RuntimeError, TimeoutError)
 """What sending raises if the client has gone, the connection is closed (Starlette's RuntimeError), or nobody reads."""
@@ -51,7 +54,11 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
     session_id = random_id("sess")
     with structlog.contextvars.bound_contextvars(session_id=session_id):
         tenant = tenant_of(websocket.headers, query, offered)
-        if (refusal := service.admission.refuse(tenant)) is not None:
+        if service.drain.begun:
+            service.metrics.sessions_refused.labels("draining").inc()
+            log.warning("session refused", reason="draining")
+            await _refuse(websocket, "server_shutting_down", SHUTTING_DOWN, code=1013)
+        elif (refusal := service.admission.refuse(tenant)) is not None:
             service.metrics.sessions_refused.labels(refusal.limit).inc()
             log.warning("session refused", limit=refusal.limit, value=refusal.value)
             await _refuse(websocket, "rate_limit_exceeded", refusal.message, code=1013)
@@ -59,8 +66,10 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
             log.warning("session refused", model=model)
             await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
         else:
-            with service.admitted(tenant):
-                await _run_session(websocket, service, session_id, model, tenant or session_id)
+            session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
+            inbox = Inbox(2 * service.settings.max_frame_mib * 1024 * 1024)
+            with service.admitted(tenant), service.drain.session(inbox):
+                await _run_session(websocket, service, session, inbox, tenant or session_id)
 
 
 def requested_model(query: str) -> str:
@@ -71,11 +80,10 @@ def requested_model(query: str) -> str:
     return parse_qs(query.replace("?", "&")).get("model", [DEFAULT_MODEL])[-1]
 
 
-async def _run_session(websocket: WebSocket, service: Service, session_id: str, model: str, tenant: str) -> None:
+async def _run_session(websocket: WebSocket, service: Service, session: Session, inbox: Inbox, tenant: str) -> None:
     settings = service.settings
-    session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
     outbox = Outbox(settings.max_unsent_events)
-    log.info("session opened", model=model, user_agent=websocket.headers.get("user-agent", ""))
+    log.info("session opened", model=session.model, user_agent=websocket.headers.get("user-agent", ""))
     try:
         async with asyncio.TaskGroup() as tasks:
             connection = Connection(
@@ -90,22 +98,25 @@ async def _run_session(websocket: WebSocket, service: Service, session_id: str, 
                 tasks=tasks,
                 trace=settings.trace_events,
             )
-            inbox = Inbox(2 * settings.max_frame_mib * 1024 * 1024)
             tasks.create_task(_write(websocket, outbox, settings.finish_grace_sec), name="write")
             tasks.create_task(_read(websocket, inbox), name="read")
             if settings.idle_timeout_sec:
                 tasks.create_task(inbox.watch(settings.idle_timeout_sec), name="watch")
             await connection.start()
             while True:
-                frame = await inbox.next()
-                if isinstance(frame, str):
-                    await connection.receive(frame)
-                elif isinstance(frame, Silence):
-                    await connection.expire()
-                elif settings.binary_append:
-                    await connection.receive(_as_append(frame))
-                else:
-                    await connection.refuse(BINARY_FRAME)
+                match await inbox.next():
+                    case str(frame):
+                        await connection.receive(frame)
+                    case bytes(audio) if settings.binary_append:
+                        await connection.receive(_as_append(audio))
+                    case bytes():
+                        await connection.refuse(BINARY_FRAME)
+                    case Notice.SILENCE:
+                        await connection.expire()
+                    case Notice.RETIRE:
+                        await connection.retire()
+                    case Notice.CUT:
+                        await connection.cut()
     except* ConnectionOver as over:
         log.info("session closed", reason=str(over.exceptions[0]))
     except* ClientNotReading:

@@ -1,21 +1,23 @@
 """Running the server: uvicorn around the application, and who owns the signals."""
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from qwen3_asr_realtime.engines.base import Engine
 from qwen3_asr_realtime.server.app import REALTIME_PATH, create_app
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.service import Service, running_service
+from qwen3_asr_realtime.server.signals import StopSignals
 from qwen3_asr_realtime.settings import Settings
 
-SHUTDOWN_TIMEOUT_S = 5
-"""Longest wait for connections to end after a signal."""
+CLOSING_TIMEOUT_S = 2
+"""Longest wait for clients to answer the close of their connection, and then for what else is open, to end."""
 
 PING_INTERVAL_S = 20
 """Keeps NATs open. A missing pong never closes a connection: SDKs answer only while the application is reading."""
@@ -30,7 +32,7 @@ class AddressError(Exception):
 
 
 def serve(settings: Settings, engine: Engine) -> None:
-    """Run the server until a signal ends it.
+    """Run the server until a signal ends it: SIGTERM and SIGINT drain it, a second one ends it at once.
 
     Raises:
         AddressError: The configured address cannot be bound.
@@ -45,24 +47,56 @@ def serve(settings: Settings, engine: Engine) -> None:
 
 
 async def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> None:
-    async with running_service(settings, engine) as service:
+    main = asyncio.current_task()
+    if main is None:
+        raise RuntimeError("the server runs in a task")
+    signals = StopSignals(main.cancel)
+    try:
+        async with running_service(settings, engine) as service:
+            await _run(service, listener, signals)
+    except asyncio.CancelledError:
+        log.info("stopped before it was ready")
+
+
+async def _run(service: Service, listener: socket.socket, signals: StopSignals) -> None:
+    async with asyncio.TaskGroup() as tasks:
 
         def on_started() -> None:
-            # uvicorn's own handlers would end the process by the signal; ours end the server, and the process with 0.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, stop)
+            signals.listen()  # uvicorn's own handlers would close every connection at once
+            engine = service.recogniser.engine
             host, port = listener.getsockname()[:2]
             host = "localhost" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
             url = f"ws://{host}:{port}{REALTIME_PATH}"
             log.info("ready", url=url, engine=engine.info.name, model=engine.info.model)
 
         def stop() -> None:
-            log.info("stopping", sessions=len(service.connections))
-            server.force_exit = server.should_exit  # a second signal forces
-            server.should_exit = True
+            stopping = tasks.create_task(_stop(service, server), name="stop")
+            signals.on_force = lambda: force(stopping)
+
+        def force(stopping: asyncio.Task[None]) -> None:
+            log.warning("stopping at once", sessions=len(service.connections))
+            stopping.cancel()
+            server.should_exit = server.force_exit = True
 
         server = http_server(service, listener, on_started)
+        signals.on_stop = stop
         await server.serve(sockets=[listener])
+
+
+async def _stop(service: Service, server: uvicorn.Server) -> None:
+    """Drain, then end the server. Until then it listens, so that whoever asks is told that it is not ready."""
+    await service.drain.run(service.settings.drain_timeout_sec)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSING_TIMEOUT_S):
+            # To end the process with something of a client's unread would reset its connection, and the last events
+            # on their way with it.
+            while _has_websockets(server):  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.02)
+    server.should_exit = True
+
+
+def _has_websockets(server: uvicorn.Server) -> bool:
+    return any(isinstance(connection, WebSocketsSansIOProtocol) for connection in server.server_state.connections)
 
 
 def http_server(service: Service, listener: socket.socket, on_started: Callable[[], None]) -> uvicorn.Server:
@@ -88,7 +122,7 @@ def http_server(service: Service, listener: socket.socket, on_started: Callable[
             ws_per_message_deflate=False,
             ws_ping_interval=PING_INTERVAL_S,
             ws_ping_timeout=None,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+            timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
         )
     )
 

@@ -15,6 +15,7 @@ from qwen3_asr_realtime.recognition.cadence import Cadence
 from qwen3_asr_realtime.recognition.guards import GuardLimits
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.server.admission import Admission, AdmissionLimits
+from qwen3_asr_realtime.server.drain import Drain
 from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.server.metrics import Metrics
 from qwen3_asr_realtime.settings import Settings, cpu_cores
@@ -45,6 +46,7 @@ class Service:
         started_at_s: On the monotonic clock.
         admission: Which sessions there may be.
         metrics: What is measured.
+        drain: Ends the sessions when the server is stopped.
         connections: Tasks of the connections that are open.
     """
 
@@ -55,6 +57,7 @@ class Service:
     listening: ThreadPoolExecutor
     admission: Admission
     metrics: Metrics = field(default_factory=Metrics)
+    drain: Drain = field(default_factory=Drain)
     started_at_s: float = field(default_factory=monotonic)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -135,8 +138,8 @@ async def running_service(settings: Settings, engine: Engine) -> AsyncIterator[S
         ChecksumError: The VAD model is damaged.
     """
     vad = SileroModel.load()
-    await engine.start()
     try:
+        await engine.start()
         with (
             FrameJudge(vad) as judge,
             ThreadPoolExecutor(cpu_cores(), thread_name_prefix="listening") as listening,
