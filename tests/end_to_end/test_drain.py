@@ -21,6 +21,7 @@ from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 ROOT = Path(__file__).parents[2]
 SPEECH = ROOT / "tests" / "speech"
 STARTED = "input_audio_buffer.speech_started"
+TEXT = "conversation.item.input_audio_transcription.text"
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 SCRIPTED = {"ASR_ENGINE": "scripted"}
 SHUTDOWN = (1001, "server shutdown")
@@ -115,7 +116,8 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path, go_forward: bytes
             await asyncio.sleep(0.2)
             os.kill(server.pid, signal.SIGTERM)  # as `make` passes on what its group has had
             await asyncio.sleep(1.2)
-            assert os.waitpid(server.pid, os.WNOHANG) == (0, 0)
+            await client.append(go_forward[: len(go_forward) // 4 * 2])
+            await client.until(TEXT)
             os.kill(server.pid, signal.SIGTERM)
             assert await client.closed() == (1012, "")
         assert exit_status(server.pid, 5) == 0
@@ -123,7 +125,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path, go_forward: bytes
 
 
 async def test_a_client_that_never_reads_holds_nothing_up_for_long(tmp_path: Path, go_forward: bytes) -> None:
-    with stoppable(tmp_path, **SCRIPTED, DRAIN_TIMEOUT_SEC="1", TRACE_EVENTS="true") as server:
+    with stoppable(tmp_path, **SCRIPTED, DRAIN_TIMEOUT_SEC="1", MAX_UNSENT_EVENTS="100000") as server:
         async with session(server) as client, session(server) as other:
             client.socket.transport.pause_reading()
             client.socket.transport.set_write_buffer_limits(10_000_000)

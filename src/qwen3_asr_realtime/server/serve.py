@@ -76,7 +76,7 @@ async def _run(service: Service, listener: socket.socket, signals: StopSignals) 
         def force(stopping: asyncio.Task[None]) -> None:
             log.warning("stopping at once", sessions=len(service.connections))
             stopping.cancel()
-            server.should_exit = server.force_exit = True
+            server.should_exit = True
 
         server = http_server(service, listener, on_started)
         signals.on_stop = stop
