@@ -10,7 +10,7 @@ from fastapi import FastAPI, WebSocket
 from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.samples import Samples
 from qwen3_asr_realtime.server import connection
-from qwen3_asr_realtime.server.app import REALTIME_PATH
+from qwen3_asr_realtime.server.address import REALTIME_PATH
 from qwen3_asr_realtime.server.serve import serve
 from qwen3_asr_realtime.settings import load_settings
 

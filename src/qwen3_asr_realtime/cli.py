@@ -57,11 +57,17 @@ def serve() -> None:
     from qwen3_asr_realtime.checksums import ChecksumError  # noqa: PLC0415 - the client needs none of this
     from qwen3_asr_realtime.engines.base import EngineError  # noqa: PLC0415
     from qwen3_asr_realtime.engines.selection import select_engine  # noqa: PLC0415
-    from qwen3_asr_realtime.server.serve import AddressError, serve  # noqa: PLC0415
+    from qwen3_asr_realtime.server.address import AddressError  # noqa: PLC0415
     from qwen3_asr_realtime.settings import SettingsError, load_settings  # noqa: PLC0415
 
     try:
         settings = load_settings()
+        if settings.server_workers > 1:
+            from qwen3_asr_realtime.server.parent import serve_in_workers  # noqa: PLC0415 - it needs no model itself
+
+            raise typer.Exit(serve_in_workers(settings))
+        from qwen3_asr_realtime.server.serve import serve  # noqa: PLC0415
+
         serve(settings, select_engine(settings))
     except (SettingsError, EngineError, ChecksumError, AddressError) as error:
         _stop(error)

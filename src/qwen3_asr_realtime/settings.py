@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     """Address to listen on."""
     server_port: int = Field(default=8001, ge=0, le=65535)
     """TCP port; 0 takes a free one."""
+    server_workers: int = Field(default=1, ge=1, le=256)
+    """Processes that serve together, each with an embedded engine of its own, or all with the same remote ones."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe messages to log."""
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -39,7 +41,7 @@ class Settings(BaseSettings):
     asr_engine: Literal["auto", "embedded", "vllm", "vllm-remote", "scripted"] = "auto"
     """What recognises speech; `scripted` invents words, for load tests without a model."""
     embedded_workers: int = Field(default=0, ge=0, le=64)
-    """Threads that decode in the embedded engine; 0 means one per CPU core."""
+    """Threads that decode in the embedded engine of one worker; 0 means its share of the CPU cores, one each."""
     qwen3_asr_model_path: str = Field(default="Qwen/Qwen3-ASR-1.7B", min_length=1)
     """Model folder or hub name; for `vllm-remote`, the name its servers give the model."""
     vllm_use_modelscope: bool = False
@@ -193,6 +195,10 @@ class Settings(BaseSettings):
                 f"VLLM_MAX_SEGMENT_SEC together need {needed}"
             )
         return self
+
+    def worker_share(self, amount: int) -> int:
+        """What one worker may have of an amount that is for all of them: at least 1, or 0 if that is no bound."""
+        return amount and max(1, amount // self.server_workers)
 
 
 class SettingsError(Exception):

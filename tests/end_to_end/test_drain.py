@@ -7,54 +7,24 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.stopping import COMPLETED, SHUTDOWN, STARTED, assert_port_free, exit_status, session
 from tests.server.harness import Client, Event
-from websockets.asyncio.client import connect
 
 from qwen3_asr_realtime.audio.files import pcm16_bytes, read_samples
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 
 ROOT = Path(__file__).parents[2]
 SPEECH = ROOT / "tests" / "speech"
-STARTED = "input_audio_buffer.speech_started"
 TEXT = "conversation.item.input_audio_transcription.text"
-COMPLETED = "conversation.item.input_audio_transcription.completed"
 SCRIPTED = {"ASR_ENGINE": "scripted"}
-SHUTDOWN = (1001, "server shutdown")
 
 
 def stoppable(tmp_path: Path, **env: str) -> contextlib.AbstractContextManager[LocalServer]:
     return local_server(env=env, log_path=tmp_path / "log")
-
-
-@contextlib.asynccontextmanager
-async def session(server: LocalServer) -> AsyncIterator[Client]:
-    async with connect(server.url) as socket:
-        client = Client(socket)
-        assert (await client.receive())["type"] == "session.created"
-        yield client
-
-
-def exit_status(pid: int, within_s: float) -> int:
-    """The status a child ends with; a test that waits longer than it should fails."""
-    deadline_s = time.monotonic() + within_s
-    while time.monotonic() < deadline_s:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    raise AssertionError(f"still running after {within_s} s")
-
-
-def assert_port_free(server: LocalServer) -> None:
-    host, port = server.http_url.removeprefix("http://").split(":")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, int(port)))
 
 
 def assert_no_errors(tmp_path: Path) -> None:

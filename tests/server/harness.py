@@ -10,7 +10,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from qwen3_asr_realtime.engines.scripted import ScriptedEngine
-from qwen3_asr_realtime.server.serve import bound_socket, http_server
+from qwen3_asr_realtime.server.address import bound_socket
+from qwen3_asr_realtime.server.serve import http_server
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.settings import Settings
 
@@ -96,8 +97,8 @@ async def running_server(engine: ScriptedEngine | None = None, **settings: Any) 
                 await task
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
+async def eventually(condition: Callable[[], bool], within_s: float = 10) -> None:
     """Wait until something that other tasks bring about is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.01)

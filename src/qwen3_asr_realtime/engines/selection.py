@@ -10,13 +10,20 @@ if TYPE_CHECKING:
     from qwen3_asr_realtime.engines.vllm.stream import StreamLimits
 
 
+def selected_name(settings: Settings) -> str:
+    """Name of the engine that the settings mean; `auto` is the best that runs here."""
+    if settings.asr_engine != "auto":
+        return settings.asr_engine
+    return "vllm" if _has_vllm_and_gpu() else "embedded"
+
+
 def select_engine(settings: Settings) -> Engine:
-    """Return the engine the settings name, not yet started. `auto` is the best that runs here.
+    """Return the engine the settings mean, not yet started.
 
     Raises:
         EngineError: It does not exist in this version, or its library is not installed.
     """
-    match settings.asr_engine:
+    match selected_name(settings):
         case "scripted":
             from qwen3_asr_realtime.engines.scripted import ScriptedEngine  # noqa: PLC0415 - loaded when chosen
 
@@ -25,12 +32,10 @@ def select_engine(settings: Settings) -> Engine:
             return _remote_vllm(settings)
         case "vllm":
             return _local_vllm(settings)
-        case "auto" if _has_vllm_and_gpu():
-            return _local_vllm(settings)
         case _:
             from qwen3_asr_realtime.engines.embedded import EmbeddedEngine  # noqa: PLC0415 - loaded when chosen
 
-            return EmbeddedEngine(workers=settings.embedded_workers or cpu_cores())
+            return EmbeddedEngine(workers=settings.embedded_workers or settings.worker_share(cpu_cores()))
 
 
 def _local_vllm(settings: Settings) -> Engine:
@@ -66,7 +71,7 @@ def _remote_vllm(settings: Settings) -> Engine:
             endpoints=endpoints,
             api_key=settings.vllm_api_key,
             model=settings.qwen3_asr_model_path,
-            concurrency_per_endpoint=settings.vllm_max_num_seqs,
+            concurrency_per_endpoint=settings.worker_share(settings.vllm_max_num_seqs),
             connect_timeout_s=settings.vllm_connect_timeout_sec,
             request_timeout_s=settings.vllm_request_timeout_sec,
             probe_interval_s=settings.vllm_probe_interval_sec,

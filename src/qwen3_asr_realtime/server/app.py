@@ -10,11 +10,11 @@ from fastapi import FastAPI, Response, WebSocket
 
 from qwen3_asr_realtime import __version__
 from qwen3_asr_realtime.engines.base import Condition
-from qwen3_asr_realtime.server.admission import RETRY_AFTER_S
+from qwen3_asr_realtime.server.address import REALTIME_PATH
+from qwen3_asr_realtime.server.counting import RETRY_AFTER_S
 from qwen3_asr_realtime.server.realtime import serve_realtime
 from qwen3_asr_realtime.server.service import Service
 
-REALTIME_PATH = "/api-ws/v1/realtime"
 REALTIME_PATHS = (REALTIME_PATH, f"{REALTIME_PATH}/", "/v1/realtime", "/v1/realtime/")
 
 
@@ -67,7 +67,7 @@ def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
 
     @app.get("/ready", summary="Whether a new session would be admitted")
     async def ready(response: Response) -> dict[str, Any]:
-        refusal = service.admission.refusal()
+        refusal = await service.admission.refusal()
         if service.drain.begun:
             reason = "draining"
         elif refusal is not None:

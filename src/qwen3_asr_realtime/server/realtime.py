@@ -16,8 +16,8 @@ from qwen3_asr_realtime.protocol.session import Session
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
-from qwen3_asr_realtime.server.admission import RETRY_AFTER_S
 from qwen3_asr_realtime.server.connection import Connection
+from qwen3_asr_realtime.server.counting import RETRY_AFTER_S
 from qwen3_asr_realtime.server.credentials import tenant_of
 from qwen3_asr_realtime.server.inbox import Inbox, Notice
 from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
@@ -58,18 +58,20 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
             service.metrics.sessions_refused.labels("draining").inc()
             log.warning("session refused", reason="draining")
             await _refuse(websocket, "server_shutting_down", SHUTTING_DOWN, code=1013)
-        elif (refusal := service.admission.refuse(tenant)) is not None:
-            service.metrics.sessions_refused.labels(refusal.limit).inc()
-            log.warning("session refused", limit=refusal.limit, value=refusal.value)
-            await _refuse(websocket, "rate_limit_exceeded", refusal.message, code=1013)
-        elif model not in KNOWN_MODELS and service.settings.unknown_model == "refuse":
-            log.warning("session refused", model=model)
-            await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
-        else:
-            session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
-            inbox = Inbox(2 * service.settings.max_frame_mib * 1024 * 1024)
-            with service.admitted(tenant), service.drain.session(inbox):
-                await _run_session(websocket, service, session, inbox, tenant or session_id)
+            return
+        async with service.admission.session(tenant) as refusal:
+            if refusal is not None:
+                service.metrics.sessions_refused.labels(refusal.limit).inc()
+                log.warning("session refused", limit=refusal.limit, value=refusal.value)
+                await _refuse(websocket, "rate_limit_exceeded", refusal.message, code=1013)
+            elif model not in KNOWN_MODELS and service.settings.unknown_model == "refuse":
+                log.warning("session refused", model=model)
+                await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
+            else:
+                session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
+                inbox = Inbox(2 * service.settings.max_frame_mib * 1024 * 1024)
+                with service.connected(), service.drain.session(inbox):
+                    await _run_session(websocket, service, session, inbox, tenant or session_id)
 
 
 def requested_model(query: str) -> str:

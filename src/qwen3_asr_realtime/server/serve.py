@@ -3,14 +3,18 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from qwen3_asr_realtime.engines.base import Engine
-from qwen3_asr_realtime.server.app import REALTIME_PATH, create_app
+from qwen3_asr_realtime.server.address import bound_socket, realtime_url
+from qwen3_asr_realtime.server.app import create_app
+from qwen3_asr_realtime.server.counting import SessionCount
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.server.signals import StopSignals
@@ -22,13 +26,53 @@ CLOSING_TIMEOUT_S = 2
 PING_INTERVAL_S = 20
 """Keeps NATs open. A missing pong never closes a connection: SDKs answer only while the application is reading."""
 
-ANY_ADDRESS = frozenset(["0.0.0.0", "::"])  # noqa: S104 - to be told apart, not to be bound
-
 log = structlog.get_logger()
 
 
-class AddressError(Exception):
-    """The configured address cannot be bound; the message is for the operator."""
+class Entrance(Protocol):
+    """Where the server's connections come from, and where its sessions are counted."""
+
+    @property
+    def listener(self) -> socket.socket | None:
+        """The socket to be listened on, or None if connections come another way."""
+
+    @property
+    def count(self) -> SessionCount | None:
+        """Where sessions are counted, or None for the server itself."""
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, or "" if that is another process's business."""
+
+    def attended(self, stop: Callable[[], object]) -> AbstractAsyncContextManager[None]:
+        """Hold it ready for the length of the block; `stop` ends the server."""
+
+    def open(self, server: uvicorn.Server) -> None:
+        """Let connections in."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPort:
+    """A port that belongs to this process alone.
+
+    Attributes:
+        listener: The socket.
+    """
+
+    listener: socket.socket
+    count: SessionCount | None = None
+
+    @property
+    def url(self) -> str:
+        """See `Entrance`."""
+        return realtime_url(self.listener)
+
+    def attended(self, stop: Callable[[], object]) -> AbstractAsyncContextManager[None]:
+        """See `Entrance`."""
+        return nullcontext()
+
+    def open(self, server: uvicorn.Server) -> None:
+        """See `Entrance`."""
 
 
 def serve(settings: Settings, engine: Engine) -> None:
@@ -41,33 +85,44 @@ def serve(settings: Settings, engine: Engine) -> None:
     """
     configure_logs(settings)
     with bound_socket(settings) as listener:
-        loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()  # uvloop, where there is one
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_serve(settings, engine, listener))
+        run_until_stopped(settings, engine, OwnPort(listener))
 
 
-async def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> None:
+def run_until_stopped(settings: Settings, engine: Engine, entrance: Entrance) -> None:
+    """The same with connections from somewhere.
+
+    Raises:
+        EngineError: The engine does not start.
+        ChecksumError: The VAD model is damaged.
+    """
+    loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()  # uvloop, where there is one
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_serve(settings, engine, entrance))
+
+
+async def _serve(settings: Settings, engine: Engine, entrance: Entrance) -> None:
     main = asyncio.current_task()
     if main is None:
         raise RuntimeError("the server runs in a task")
     signals = StopSignals(main.cancel)
     try:
-        async with running_service(settings, engine) as service:
-            await _run(service, listener, signals)
+        async with (
+            entrance.attended(signals.stop),
+            running_service(settings, engine, entrance.count) as service,
+        ):
+            await _run(service, entrance, signals)
     except asyncio.CancelledError:
         log.info("stopped before it was ready")
 
 
-async def _run(service: Service, listener: socket.socket, signals: StopSignals) -> None:
+async def _run(service: Service, entrance: Entrance, signals: StopSignals) -> None:
     async with asyncio.TaskGroup() as tasks:
 
         def on_started() -> None:
             signals.listen()  # uvicorn's own handlers would close every connection at once
-            engine = service.recogniser.engine
-            host, port = listener.getsockname()[:2]
-            host = "localhost" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
-            url = f"ws://{host}:{port}{REALTIME_PATH}"
-            log.info("ready", url=url, engine=engine.info.name, model=engine.info.model)
+            entrance.open(server)
+            engine = service.recogniser.engine.info
+            log.info("ready", url=entrance.url, engine=engine.name, model=engine.model)
 
         def stop() -> None:
             stopping = tasks.create_task(_stop(service, server), name="stop")
@@ -78,9 +133,9 @@ async def _run(service: Service, listener: socket.socket, signals: StopSignals) 
             stopping.cancel()
             server.should_exit = True
 
-        server = http_server(service, listener, on_started)
+        server = http_server(service, entrance.listener, on_started)
         signals.on_stop = stop
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[entrance.listener] if entrance.listener else [])
 
 
 async def _stop(service: Service, server: uvicorn.Server) -> None:
@@ -99,17 +154,18 @@ def _has_websockets(server: uvicorn.Server) -> bool:
     return any(isinstance(connection, WebSocketsSansIOProtocol) for connection in server.server_state.connections)
 
 
-def http_server(service: Service, listener: socket.socket, on_started: Callable[[], None]) -> uvicorn.Server:
+def http_server(service: Service, listener: socket.socket | None, on_started: Callable[[], None]) -> uvicorn.Server:
     """The application in uvicorn, set up for long-lived WebSockets.
 
     Args:
         service: What connections share.
-        listener: The socket it will be run with.
+        listener: The socket it will be run with, if any.
         on_started: Called when clients can connect; signal handlers set there stay in force.
     """
 
     def started() -> None:
-        listener.listen()  # connections wait in its queue until uvicorn takes them, in a moment
+        if listener is not None:
+            listener.listen()  # connections wait in its queue until uvicorn takes them, in a moment
         on_started()
 
     return uvicorn.Server(
@@ -125,24 +181,3 @@ def http_server(service: Service, listener: socket.socket, on_started: Callable[
             timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
         )
     )
-
-
-def bound_socket(settings: Settings) -> socket.socket:
-    """A socket bound to the configured address; port 0 takes a free one.
-
-    Raises:
-        AddressError: It cannot be bound.
-    """
-    host, port = settings.server_host, settings.server_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise AddressError(
-            f"cannot listen on {host}:{port}: {error.strerror}. "
-            "Set SERVER_PORT (and SERVER_HOST) to a free address, or stop what uses it."
-        ) from error
-    return listener

@@ -15,6 +15,7 @@ from qwen3_asr_realtime.recognition.cadence import Cadence
 from qwen3_asr_realtime.recognition.guards import GuardLimits
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.server.admission import Admission, AdmissionLimits
+from qwen3_asr_realtime.server.counting import LocalCount, SessionCount
 from qwen3_asr_realtime.server.drain import Drain
 from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.server.metrics import Metrics
@@ -62,15 +63,14 @@ class Service:
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     @contextmanager
-    def admitted(self, tenant: str) -> Iterator[None]:
-        """Count the current task as a connection of a tenant."""
+    def connected(self) -> Iterator[None]:
+        """The current task is a connection for the length of the block."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection runs in a task")
         self.connections.add(task)
         try:
-            with self.admission.session(tenant):
-                yield
+            yield
         finally:
             self.connections.discard(task)
 
@@ -130,8 +130,15 @@ def guard_limits(settings: Settings) -> GuardLimits:
 
 
 @asynccontextmanager
-async def running_service(settings: Settings, engine: Engine) -> AsyncIterator[Service]:
+async def running_service(
+    settings: Settings, engine: Engine, count: SessionCount | None = None
+) -> AsyncIterator[Service]:
     """Start what connections need, and stop it again.
+
+    Args:
+        settings: Its configuration.
+        engine: What decodes; started and stopped here.
+        count: Where sessions are counted; here if None.
 
     Raises:
         EngineError: The engine does not start.
@@ -154,14 +161,13 @@ async def running_service(settings: Settings, engine: Engine) -> AsyncIterator[S
             recogniser = Recogniser(
                 engine,
                 cadence,
-                concurrency=settings.engine_concurrency,
+                concurrency=settings.worker_share(settings.engine_concurrency),
                 guards=guard_limits(settings),
                 target_decode_s=settings.target_decode_sec,
             )
             limits = AdmissionLimits(
-                sessions=settings.max_sessions,
                 sessions_per_key=settings.max_sessions_per_key,
-                memory_mib=settings.max_memory_mib,
+                memory_mib=settings.worker_share(settings.max_memory_mib),
                 queue_delay_s=settings.max_queue_delay_sec,
             )
             yield Service(
@@ -170,7 +176,7 @@ async def running_service(settings: Settings, engine: Engine) -> AsyncIterator[S
                 judge=judge,
                 rules=session_rules(settings, engine),
                 listening=listening,
-                admission=Admission(limits, recogniser.scheduler),
+                admission=Admission(limits, recogniser.scheduler, count or LocalCount(settings.max_sessions)),
             )
     finally:
         await engine.stop()

@@ -30,9 +30,10 @@ class StopSignals:
         """Take the signals over, or back from a library that has taken them meanwhile."""
         for number in STOP_SIGNALS:
             self._loop.remove_signal_handler(number)
-            self._loop.add_signal_handler(number, self._received)
+            self._loop.add_signal_handler(number, self.stop)
 
-    def _received(self) -> None:
+    def stop(self) -> None:
+        """A signal has come, or what is as good as one."""
         now_s = self._loop.time()
         if self._first_s is None:
             self._first_s = now_s

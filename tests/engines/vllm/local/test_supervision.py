@@ -3,8 +3,9 @@ import asyncio
 import pytest
 from tests.recognition.virtual_time import run
 
+from qwen3_asr_realtime.backoff import SETTLED_S, BackOff
 from qwen3_asr_realtime.engines.base import Condition, EngineError, EngineStatus
-from qwen3_asr_realtime.engines.vllm.local.supervision import SETTLED_S, BackOff, Supervisor
+from qwen3_asr_realtime.engines.vllm.local.supervision import Supervisor
 
 
 class FakeEngine:

@@ -12,15 +12,11 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
+from qwen3_asr_realtime.backoff import BackOff
 from qwen3_asr_realtime.engines.base import Condition, EngineError, EngineStatus
 
 CHECK_S: Final = 0.25
 """Between two looks at an engine. Its requests learn of its death from itself; this is for one that is idle."""
-
-FIRST_WAIT_S: Final = 1.0
-
-SETTLED_S: Final = 300.0
-"""An engine that lived so long did not die of how it is configured; after that the waits begin anew."""
 
 DEAD: Final = "the engine stopped and is being restarted"
 STOPPED: Final = "the engine is stopped"
@@ -42,23 +38,6 @@ class Running(Protocol):
 
 
 RunningT = TypeVar("RunningT", bound=Running)
-
-
-class BackOff:
-    """How long to wait before the next launch: 1 s, 2, 4 … up to a bound."""
-
-    def __init__(self, max_s: float) -> None:
-        """Begin with the shortest wait."""
-        self._max_s = max_s
-        self._next_s = min(FIRST_WAIT_S, max_s)
-
-    def after(self, lived_s: float) -> float:
-        """The wait after an engine that lived for `lived_s` seconds; 0 for one that did not start."""
-        if lived_s >= SETTLED_S:
-            self._next_s = min(FIRST_WAIT_S, self._max_s)
-        wait_s = self._next_s
-        self._next_s = min(2 * wait_s, self._max_s)
-        return wait_s
 
 
 class Supervisor(Generic[RunningT]):

@@ -1,0 +1,41 @@
+"""Where the server listens."""
+
+import socket
+
+from qwen3_asr_realtime.settings import Settings
+
+REALTIME_PATH = "/api-ws/v1/realtime"
+
+ANY_ADDRESS = frozenset(["0.0.0.0", "::"])  # noqa: S104 - to be told apart, not to be bound
+
+
+class AddressError(Exception):
+    """The configured address cannot be bound; the message is for the operator."""
+
+
+def bound_socket(settings: Settings) -> socket.socket:
+    """A socket bound to the configured address; port 0 takes a free one.
+
+    Raises:
+        AddressError: It cannot be bound.
+    """
+    host, port = settings.server_host, settings.server_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise AddressError(
+            f"cannot listen on {host}:{port}: {error.strerror}. "
+            "Set SERVER_PORT (and SERVER_HOST) to a free address, or stop what uses it."
+        ) from error
+    return listener
+
+
+def realtime_url(listener: socket.socket) -> str:
+    """Where clients of this machine connect to a bound socket."""
+    host, port = listener.getsockname()[:2]
+    host = "localhost" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
+    return f"ws://{host}:{port}{REALTIME_PATH}"

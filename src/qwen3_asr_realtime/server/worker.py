@@ -1,0 +1,52 @@
+"""The program of one worker: the server, with connections and the count of sessions from its parent.
+
+Run by `parent.py` with the numbers of two inherited sockets as arguments.
+"""
+
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+
+from qwen3_asr_realtime.checksums import ChecksumError
+from qwen3_asr_realtime.engines.base import EngineError
+from qwen3_asr_realtime.engines.selection import select_engine
+from qwen3_asr_realtime.server.link import ParentLink
+from qwen3_asr_realtime.server.logs import configure_logs
+from qwen3_asr_realtime.server.serve import run_until_stopped
+from qwen3_asr_realtime.settings import SettingsError, load_settings
+
+EXIT_CONFIGURATION = 2
+
+
+def main(number: str, questions: str, connections: str, metrics: str) -> int:
+    """Serve until a signal, or the end of the parent, ends it.
+
+    Args:
+        number: Of the worker, for the log.
+        questions: Descriptor of the socket for questions.
+        connections: Descriptor of the socket for connections.
+        metrics: Folder of the metrics.
+
+    Returns:
+        The exit status of the process.
+    """
+    link = ParentLink(socket.socket(fileno=int(questions)), socket.socket(fileno=int(connections)))
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        structlog.contextvars.bind_contextvars(worker=int(number))
+        run_until_stopped(settings, select_engine(settings), link)
+    except (SettingsError, EngineError, ChecksumError) as error:
+        sys.stderr.write(f"qwen3-asr-realtime: {error}\n")
+        return EXIT_CONFIGURATION
+    finally:
+        if link.is_gone:  # nobody else will
+            shutil.rmtree(Path(metrics), ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
