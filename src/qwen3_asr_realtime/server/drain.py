@@ -1,7 +1,7 @@
 """The end of the service's life: no new sessions, whoever speaks may finish, then all are told and closed."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -43,11 +43,12 @@ class Drain:
             if not self._sessions:
                 self._all_ended.set()
 
-    async def run(self, timeout_s: float) -> int:
+    async def run(self, timeout_s: float, on_cut: Callable[[int], object] = lambda cut: None) -> int:
         """End all sessions: each as soon as no item of it is open, at the latest when the time is over.
 
         Args:
             timeout_s: Time that open turns have to end by themselves, in seconds.
+            on_cut: Told how many sessions are about to be cut, if any are.
 
         Returns:
             Sessions that had to be cut: their open turns were ended by the server.
@@ -60,6 +61,7 @@ class Drain:
         if not await self._ended_within(timeout_s):
             cut = len(self._sessions)
             log.warning("drain cuts sessions", sessions=cut, limit="DRAIN_TIMEOUT_SEC")
+            on_cut(cut)
             self._tell(Notice.CUT)
             await self._ended_within(RESULTS_TIMEOUT_S)
         log.info("drained", took_s=round(monotonic() - began_s, 1), cut=cut, left=len(self._sessions))

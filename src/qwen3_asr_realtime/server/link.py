@@ -9,12 +9,16 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
-import uvicorn
 
 from qwen3_asr_realtime.server.counting import Refusal
+
+if TYPE_CHECKING:  # the parent has no need of them
+    from uvicorn import Server
+
+    from qwen3_asr_realtime.server.metrics import Metrics
 
 CONNECTIONS_AT_ONCE = 16
 """Taken in one go, before the event loop sees to the sessions there are."""
@@ -78,14 +82,16 @@ class ParentLink:
     Args:
         questions: The socket for questions.
         connections: The socket for connections.
+        is_successor: Whether the worker takes the place of one that died.
     """
 
     listener = None
     url = ""
 
-    def __init__(self, questions: socket.socket, connections: socket.socket) -> None:
+    def __init__(self, questions: socket.socket, connections: socket.socket, *, is_successor: bool = False) -> None:
         self._questions = questions
         self._connections = connections
+        self._is_successor = is_successor
         self._writer: asyncio.StreamWriter
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._number = 0
@@ -159,13 +165,15 @@ class ParentLink:
 
     # --- connections -------------------------------------------------------------------------------------------------
 
-    def open(self, server: uvicorn.Server) -> None:
+    def open(self, server: "Server", metrics: "Metrics") -> None:
         """Take connections from now on, and tell the parent so."""
+        if self._is_successor:
+            metrics.worker_restarts.inc()
         self._connections.setblocking(False)
         asyncio.get_running_loop().add_reader(self._connections, self._take, server)
         self._writer.write(encoded(Message(Topic.READY)))
 
-    def _take(self, server: uvicorn.Server) -> None:
+    def _take(self, server: "Server") -> None:
         for _ in range(CONNECTIONS_AT_ONCE):
             try:
                 mark, descriptors, _, _ = socket.recv_fds(self._connections, 1, 1)
@@ -180,7 +188,7 @@ class ParentLink:
                 task.add_done_callback(self._arriving.discard)
 
 
-async def _serve(server: uvicorn.Server, connection: socket.socket) -> object:
+async def _serve(server: "Server", connection: socket.socket) -> object:
     """What uvicorn's own listener does with a connection that it has accepted."""
     config = server.config
     connection.setblocking(False)

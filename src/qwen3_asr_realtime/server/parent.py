@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from collections import Counter, deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from time import monotonic
 
 import msgspec
@@ -155,22 +155,24 @@ class Parent:
     async def _keep(self, number: int) -> None:
         """Keep one worker running."""
         back_off = BackOff(self._settings.engine_restart_max_delay_sec)
+        is_successor = False
         while not self._stopping.is_set():
             began_s = monotonic()
-            status = await self._run_worker(number)
+            status = await self._run_worker(number, is_successor=is_successor)
             if self._stopping.is_set():
                 return
             if not self._first_is_ready.is_set():
                 self._status = status if status > 0 else 1
                 self._stop()
                 return
+            is_successor = True
             wait_s = back_off.after(monotonic() - began_s)
             log.error("worker died", worker=number, status=status, again_in_s=wait_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._stopping.wait()
 
-    async def _run_worker(self, number: int) -> int:
+    async def _run_worker(self, number: int, *, is_successor: bool) -> int:
         """Run one worker process until it ends; returns its exit status, that of a signal being negative."""
         questions, its_questions = socket.socketpair()
         connections, its_connections = socket.socketpair()
@@ -180,7 +182,7 @@ class Parent:
                 descriptors = its_questions.fileno(), its_connections.fileno()
                 process = await asyncio.create_subprocess_exec(
                     *WORKER_COMMAND,
-                    *map(str, (number, *descriptors)),
+                    *map(str, (number, int(is_successor), *descriptors)),
                     self._metrics,
                     env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._metrics},
                     pass_fds=descriptors,
@@ -201,31 +203,33 @@ class Parent:
     async def _attend(self, worker: Worker) -> None:
         """Answer a worker's questions until it ends."""
         reader, writer = await asyncio.open_unix_connection(sock=worker.questions)
-        async for line in lines(reader):
-            message = _messages.decode(line)
-            match message.topic:
-                case Topic.READY:
-                    self._ready.append(worker)
-                    self._first_is_ready.set()
-                    log.info("worker ready", pid=worker.process.pid, workers=len(self._ready))
-                    self._accept_or_not()
-                case Topic.ENTER:
-                    refusal = self._count.add(message.tenant, message.tenant_sessions)
-                    if worker.on_the_way:
-                        worker.on_the_way.popleft()
-                    if refusal is None:
-                        worker.sessions[message.tenant] += 1
-                        writer.write(encoded(Answer(message.number)))
-                    else:
-                        writer.write(encoded(Answer(message.number, refusal.limit, refusal.value)))
-                case Topic.LEAVE:
-                    self._count.leave(message.tenant)
-                    worker.sessions[message.tenant] -= 1
-                case Topic.REFUSAL:
-                    refusal = await self._count.refusal()
-                    answer = Answer(message.number, refusal.limit, refusal.value) if refusal else Answer(message.number)
+        with closing(writer):
+            async for line in lines(reader):
+                answer = await self._answer(worker, _messages.decode(line))
+                if answer is not None:
                     writer.write(encoded(answer))
-        writer.close()
+
+    async def _answer(self, worker: Worker, message: Message) -> Answer | None:
+        match message.topic:
+            case Topic.READY:
+                self._ready.append(worker)
+                self._first_is_ready.set()
+                log.info("worker ready", pid=worker.process.pid, workers=len(self._ready))
+                self._accept_or_not()
+                return None
+            case Topic.ENTER:
+                if worker.on_the_way:
+                    worker.on_the_way.popleft()
+                refusal = self._count.add(message.tenant, message.tenant_sessions)
+                if refusal is None:
+                    worker.sessions[message.tenant] += 1
+            case Topic.LEAVE:
+                self._count.leave(message.tenant)
+                worker.sessions[message.tenant] -= 1
+                return None
+            case Topic.REFUSAL:
+                refusal = await self._count.refusal()
+        return Answer(message.number, refusal.limit, refusal.value) if refusal else Answer(message.number)
 
     def _forget(self, worker: Worker) -> None:
         """A worker has ended: its sessions are no more, and what it measured as its state is not true any longer."""

@@ -16,6 +16,7 @@ from qwen3_asr_realtime.server.address import bound_socket, realtime_url
 from qwen3_asr_realtime.server.app import create_app
 from qwen3_asr_realtime.server.counting import SessionCount
 from qwen3_asr_realtime.server.logs import configure_logs
+from qwen3_asr_realtime.server.metrics import Metrics
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.server.signals import StopSignals
 from qwen3_asr_realtime.settings import Settings
@@ -47,7 +48,7 @@ class Entrance(Protocol):
     def attended(self, stop: Callable[[], object]) -> AbstractAsyncContextManager[None]:
         """Hold it ready for the length of the block; `stop` ends the server."""
 
-    def open(self, server: uvicorn.Server) -> None:
+    def open(self, server: uvicorn.Server, metrics: Metrics) -> None:
         """Let connections in."""
 
 
@@ -71,7 +72,7 @@ class OwnPort:
         """See `Entrance`."""
         return nullcontext()
 
-    def open(self, server: uvicorn.Server) -> None:
+    def open(self, server: uvicorn.Server, metrics: Metrics) -> None:
         """See `Entrance`."""
 
 
@@ -120,7 +121,7 @@ async def _run(service: Service, entrance: Entrance, signals: StopSignals) -> No
 
         def on_started() -> None:
             signals.listen()  # uvicorn's own handlers would close every connection at once
-            entrance.open(server)
+            entrance.open(server, service.metrics)
             engine = service.recogniser.engine.info
             log.info("ready", url=entrance.url, engine=engine.name, model=engine.model)
 
@@ -140,7 +141,9 @@ async def _run(service: Service, entrance: Entrance, signals: StopSignals) -> No
 
 async def _stop(service: Service, server: uvicorn.Server) -> None:
     """Drain, then end the server. Until then it listens, so that whoever asks is told that it is not ready."""
-    await service.drain.run(service.settings.drain_timeout_sec)
+    await service.drain.run(
+        service.settings.drain_timeout_sec, service.metrics.limits_reached.labels("DRAIN_TIMEOUT_SEC").inc
+    )
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSING_TIMEOUT_S):
             # To end the process with something of a client's unread would reset its connection, and the last events

@@ -1,6 +1,6 @@
 """The program of one worker: the server, with connections and the count of sessions from its parent.
 
-Run by `parent.py` with the numbers of two inherited sockets as arguments.
+Run by `parent.py` with the numbers of two inherited sockets among the arguments.
 """
 
 import shutil
@@ -21,11 +21,12 @@ from qwen3_asr_realtime.settings import SettingsError, load_settings
 EXIT_CONFIGURATION = 2
 
 
-def main(number: str, questions: str, connections: str, metrics: str) -> int:
+def main(number: str, is_successor: str, questions: str, connections: str, metrics: str) -> int:
     """Serve until a signal, or the end of the parent, ends it.
 
     Args:
         number: Of the worker, for the log.
+        is_successor: "1" if it takes the place of one that died.
         questions: Descriptor of the socket for questions.
         connections: Descriptor of the socket for connections.
         metrics: Folder of the metrics.
@@ -33,7 +34,11 @@ def main(number: str, questions: str, connections: str, metrics: str) -> int:
     Returns:
         The exit status of the process.
     """
-    link = ParentLink(socket.socket(fileno=int(questions)), socket.socket(fileno=int(connections)))
+    link = ParentLink(
+        socket.socket(fileno=int(questions)),
+        socket.socket(fileno=int(connections)),
+        is_successor=is_successor == "1",
+    )
     try:
         settings = load_settings()
         configure_logs(settings)
