@@ -53,9 +53,10 @@ async def speak(client: Client, pcm: bytes, speaking: asyncio.Event) -> tuple[li
     return events, await client.closed()
 
 
-async def test_twenty_who_speak_get_their_finals(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_twenty_who_speak_get_their_finals(tmp_path: Path, workers: str) -> None:
     clips = [pcm16_bytes(read_samples(SPEECH / f"libri_{name}.wav")) for name in ("0870", "0880", "0890", "0920")]
-    with stoppable(tmp_path, ASR_ENGINE="embedded", DRAIN_TIMEOUT_SEC="20") as server:
+    with stoppable(tmp_path, ASR_ENGINE="embedded", DRAIN_TIMEOUT_SEC="20", SERVER_WORKERS=workers) as server:
         async with contextlib.AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(session(server)) for _ in range(20)]
             speaking = [asyncio.Event() for _ in clients]
@@ -110,14 +111,16 @@ async def test_a_client_that_never_reads_holds_nothing_up_for_long(tmp_path: Pat
             client.socket.transport.abort()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_starting_gives_the_start_up(number: signal.Signals) -> None:
+def test_a_signal_while_starting_gives_the_start_up(number: signal.Signals, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:  # for the engine to wait for
         env = {
             "ASR_ENGINE": "vllm-remote",
             "VLLM_ENDPOINTS": f"http://127.0.0.1:{other.getsockname()[1]}",
             "VLLM_REQUEST_TIMEOUT_SEC": "600",
             "SERVER_PORT": "0",
+            "SERVER_WORKERS": workers,
         }
         command = [sys.executable, "-m", "qwen3_asr_realtime", "serve"]
         server = subprocess.Popen(

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 from tests.end_to_end.stopping import COMPLETED, SHUTDOWN, STARTED, assert_port_free, exit_status, session
 from tests.server.harness import Client, eventually
 from websockets.asyncio.client import connect
@@ -57,6 +59,14 @@ async def two_workers(tmp_path: Path, **env: str) -> AsyncIterator[Workers]:
         yield workers
 
 
+def measured(tmp_path: Path, name: str) -> float:
+    """A counter, as each worker shows it: summed over all there were and all its labels."""
+    registry = CollectorRegistry()
+    [folder] = metrics_folders(tmp_path)
+    MultiProcessCollector(registry, folder)
+    return sum(sample.value for metric in registry.collect() for sample in metric.samples if sample.name == name)
+
+
 def metrics_folders(tmp_path: Path) -> list[Path]:
     return list(tmp_path.glob("qwen3-asr-metrics-*"))
 
@@ -79,6 +89,7 @@ async def test_sessions_spread_and_limits_hold_over_all(tmp_path: Path) -> None:
             await asyncio.gather(*(stack.enter_async_context(session(workers.server)) for _ in range(7)))
             assert Counter(line["worker"] for line in workers.lines("session opened")) == {0: 5, 1: 5}
             assert await refusal(workers.server) == ("rate_limit_exceeded", 1013)
+            assert measured(tmp_path, "qwen3_asr_sessions_refused_total") == 2
             answers = [await workers.ready() for _ in range(4)]
             assert {(answer.status_code, answer.json()["reason"]) for answer in answers} == {
                 (503, "MAX_SESSIONS is reached")
@@ -105,6 +116,7 @@ async def test_a_worker_that_dies_takes_its_own_sessions_only_and_is_replaced(
         await eventually(lambda: len(workers.pids) == 3, within_s=30)
         [death] = workers.lines("worker died")
         assert death["status"] == -signal.SIGKILL
+        assert measured(tmp_path, "qwen3_asr_worker_restarts_total") == 1
         for client in kept:
             await client.socket.close()
         await eventually(lambda: len(workers.lines("session closed")) == 2)

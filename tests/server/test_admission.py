@@ -41,6 +41,15 @@ async def test_so_many_of_one_key() -> None:
     assert await reason(door, "a") is None
 
 
+async def test_a_key_may_have_a_bound_of_its_own() -> None:
+    door = admission(sessions_per_key=1)
+    async with door.session("a"), door.session("a", 2) as second, door.session("a", 2) as third:
+        assert second is None
+        assert third == Refusal("MAX_SESSIONS_PER_KEY", 2)
+        async with door.session("a", 0) as fourth:
+            assert fourth is None
+
+
 async def test_sessions_without_a_key_are_not_one_tenant() -> None:
     door = admission(sessions_per_key=1)
     async with door.session(""), door.session(""):

@@ -52,13 +52,15 @@ class Admission:
         return self._overload() or await self.count.refusal()
 
     @asynccontextmanager
-    async def session(self, tenant: str) -> AsyncIterator[Refusal | None]:
+    async def session(self, tenant: str, tenant_sessions: int | None = None) -> AsyncIterator[Refusal | None]:
         """Count a session for the length of the block, unless a limit keeps it out: then give that.
 
         Args:
             tenant: Whose key it shows, or "".
+            tenant_sessions: How many that key may have, if it has a bound of its own; 0 means any number.
         """
-        refusal = self._overload() or await self.count.enter(tenant, self.limits.sessions_per_key)
+        most = self.limits.sessions_per_key if tenant_sessions is None else tenant_sessions
+        refusal = self._overload() or await self.count.enter(tenant, most)
         if refusal is not None:
             self.refused[refusal.limit] += 1
             yield refusal
