@@ -170,7 +170,7 @@ async def test_a_parent_that_is_killed_leaves_nothing_behind(tmp_path: Path, go_
 )
 def test_what_keeps_workers_from_starting_is_one_line(env: dict[str, str], words: list[str]) -> None:
     command = [sys.executable, "-m", "qwen3_asr_realtime", "serve"]
-    settings = {**os.environ, "SERVER_WORKERS": "2", "SERVER_PORT": "0", "LOG_LEVEL": "warning", **env}
+    settings = {**os.environ, "SERVER_WORKERS": "2", "SERVER_PORT": "0", **env}
     done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

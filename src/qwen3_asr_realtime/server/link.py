@@ -7,7 +7,7 @@ clients' connections, which the parent has accepted. Either end learns of the ot
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -96,7 +96,7 @@ class ParentLink:
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._number = 0
         self.is_gone = False
-        self._arriving: set[asyncio.Task[object]] = set()
+        self._arriving: set[asyncio.Task[None]] = set()
 
     @property
     def count(self) -> Self:
@@ -188,7 +188,7 @@ class ParentLink:
                 task.add_done_callback(self._arriving.discard)
 
 
-async def _serve(server: "Server", connection: socket.socket) -> object:
+async def _serve(server: "Server", connection: socket.socket) -> None:
     """What uvicorn's own listener does with a connection that it has accepted."""
     config = server.config
     connection.setblocking(False)
@@ -199,8 +199,8 @@ async def _serve(server: "Server", connection: socket.socket) -> object:
         )
         return made
 
-    loop = asyncio.get_running_loop()
-    return await loop.connect_accepted_socket(protocol, connection, ssl=config.ssl)
+    with suppress(OSError):  # the client has gone, or fails at TLS
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection, ssl=config.ssl)
 
 
 async def lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

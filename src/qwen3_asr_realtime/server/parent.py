@@ -163,7 +163,8 @@ class Parent:
                 return
             if not self._first_is_ready.is_set():
                 self._status = status if status > 0 else 1
-                self._stop()
+                self._stopping.set()
+                self._first_is_ready.set()
                 return
             is_successor = True
             wait_s = back_off.after(monotonic() - began_s)
@@ -180,14 +181,18 @@ class Parent:
         with questions, connections:
             with its_questions, its_connections:
                 descriptors = its_questions.fileno(), its_connections.fileno()
-                process = await asyncio.create_subprocess_exec(
-                    *WORKER_COMMAND,
-                    *map(str, (number, int(is_successor), *descriptors)),
-                    self._metrics,
-                    env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._metrics},
-                    pass_fds=descriptors,
-                    process_group=0,  # Ctrl-C reaches the parent alone, which passes it on
-                )
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        *WORKER_COMMAND,
+                        *map(str, (number, int(is_successor), *descriptors)),
+                        self._metrics,
+                        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._metrics},
+                        pass_fds=descriptors,
+                        process_group=0,  # Ctrl-C reaches the parent alone, which passes it on
+                    )
+                except OSError as error:  # no memory, or too many processes: the others go on
+                    log.error("worker not started", reason=str(error))  # noqa: TRY400 - the message says it all
+                    return os.EX_OSERR
             worker = Worker(process, questions, connections)
             self._workers.add(worker)
             try:
