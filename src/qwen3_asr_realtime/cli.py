@@ -58,6 +58,7 @@ def serve() -> None:
     from qwen3_asr_realtime.engines.base import EngineError  # noqa: PLC0415
     from qwen3_asr_realtime.engines.selection import select_engine  # noqa: PLC0415
     from qwen3_asr_realtime.server.address import AddressError  # noqa: PLC0415
+    from qwen3_asr_realtime.server.tracing import TracingError  # noqa: PLC0415
     from qwen3_asr_realtime.settings import SettingsError, load_settings  # noqa: PLC0415
 
     try:
@@ -69,7 +70,7 @@ def serve() -> None:
         from qwen3_asr_realtime.server.serve import serve  # noqa: PLC0415
 
         serve(settings, select_engine(settings))
-    except (SettingsError, EngineError, ChecksumError, AddressError) as error:
+    except (SettingsError, EngineError, ChecksumError, AddressError, TracingError) as error:
         _stop(error)
 
 

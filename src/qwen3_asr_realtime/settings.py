@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     """Least severe messages to log."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """Coloured lines, JSON lines, or lines on a terminal and JSON elsewhere."""
+    log_transcripts: bool = False
+    """Log what was said, with each utterance. Without it no line of the log holds text, audio or keys of a client."""
+    otel_traces: bool = False
+    """Send a span for every utterance to an OpenTelemetry collector (extra `otel`; `OTEL_EXPORTER_OTLP_ENDPOINT`)."""
 
     # --- engine ---
     asr_engine: Literal["auto", "embedded", "vllm", "vllm-remote", "scripted"] = "auto"

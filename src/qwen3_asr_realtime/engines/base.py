@@ -9,7 +9,7 @@ The unit of work is a *segment*: one stretch of speech without a long pause, at 
 utterance is one segment, or several joined by `recognition/` when somebody speaks on and on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
@@ -66,11 +66,15 @@ class EngineStatus:
         condition: Whether it can work.
         reason: What is wrong, for the operator; empty if nothing is.
         restarts: How often it died and was started again.
+        prompt_tokens: Tokens of all prompts so far, audio included; 0 where the engine counts none.
+        cached_tokens: How many of those its prefix cache had.
     """
 
     condition: Condition = Condition.OK
     reason: str = ""
     restarts: int = 0
+    prompt_tokens: int = field(default=0, compare=False)
+    cached_tokens: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,27 +20,27 @@ class ClientEvent(Struct, frozen=True, kw_only=True):
     event_id: str | None = None
 
 
-class SessionUpdate(ClientEvent, frozen=True, kw_only=True):
+class SessionUpdate(ClientEvent, frozen=True, kw_only=True, tag_field="type", tag="session.update"):
     """Change the configuration; `session` is checked field by field in `configuration.py`."""
 
     session: Any
 
 
-class AudioAppend(ClientEvent, frozen=True, kw_only=True):
+class AudioAppend(ClientEvent, frozen=True, kw_only=True, tag_field="type", tag="input_audio_buffer.append"):
     """Base64 audio in the session's format, of any length."""
 
     audio: str
 
 
-class AudioCommit(ClientEvent, frozen=True, kw_only=True):
+class AudioCommit(ClientEvent, frozen=True, kw_only=True, tag_field="type", tag="input_audio_buffer.commit"):
     """Everything buffered is one utterance (Manual mode)."""
 
 
-class AudioClear(ClientEvent, frozen=True, kw_only=True):
+class AudioClear(ClientEvent, frozen=True, kw_only=True, tag_field="type", tag="input_audio_buffer.clear"):
     """Forget the buffered audio and its previews."""
 
 
-class SessionFinish(ClientEvent, frozen=True, kw_only=True):
+class SessionFinish(ClientEvent, frozen=True, kw_only=True, tag_field="type", tag="session.finish"):
     """No more audio: finish what there is and say so."""
 
 

@@ -29,6 +29,11 @@ class Backlog:
         if self.amount <= self.limit:
             self._room.set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `room` would wait."""
+        return not self._room.is_set()
+
     async def room(self) -> None:
         """Return once no more than the limit waits."""
         await self._room.wait()

@@ -30,6 +30,10 @@ class Ledger:
         confirmation_delays_s: For each confirmed word (or character), the audio from the hypothesis that first had it
             to the one that confirmed it.
         changed: Confirmed words that the final does not have. Clients see them until it comes.
+        previews_replaced: Previews that a newer one took the place of before they were shown.
+        given_up: Decodes of partials and speculations whose slot something final took.
+        errors: Decodes that failed.
+        timeouts: Decodes that were stopped because they took too long.
     """
 
     speech_found_s: float | None = None
@@ -44,12 +48,23 @@ class Ledger:
     retried: bool = False
     confirmation_delays_s: list[float] = field(default_factory=list)
     changed: int = 0
+    previews_replaced: int = 0
+    given_up: int = 0
+    errors: int = 0
+    timeouts: int = 0
+
+    @property
+    def first_partial_s(self) -> float | None:
+        """From the start of speech being found to the first preview; None if there was none."""
+        if self.first_preview_s is None or self.speech_found_s is None:
+            return None
+        return self.first_preview_s - self.speech_found_s
 
     def summary(self) -> dict[str, float | int]:
         """One line about the utterance, for the log; times in milliseconds."""
         summary: dict[str, float | int] = {f"{name}_ms": value for name, value in self.parts_ms().items()}
-        if self.first_preview_s is not None and self.speech_found_s is not None:
-            summary["first_preview_ms"] = round(1000 * (self.first_preview_s - self.speech_found_s), 3)
+        if (first_partial_s := self.first_partial_s) is not None:
+            summary["first_preview_ms"] = round(1000 * first_partial_s, 3)
         return summary | {
             "audio_s": round(self.speech_samples / SAMPLE_RATE, 3),
             "speculative": self.speculative,

@@ -18,6 +18,7 @@ class Previews:
 
     Attributes:
         first_s: When the first one was shown, or None.
+        replaced: Those that a newer one took the place of before they were shown.
     """
 
     def __init__(self, show: Callable[[str, str, str], None], now_s: Callable[[], float]) -> None:
@@ -28,6 +29,7 @@ class Previews:
             now_s: A monotonic clock.
         """
         self.first_s: float | None = None
+        self.replaced = 0
         self._show = show
         self._now_s = now_s
         self._shown_at_s = _NEVER
@@ -47,6 +49,7 @@ class Previews:
     def offer(self, preview: Preview, language: str) -> None:
         """Show a preview in its time; an empty one says nothing."""
         if preview.text or preview.stash:
+            self.replaced += self.waits
             self._offered = preview, language
             self.show_if_due()
 

@@ -7,7 +7,7 @@ from qwen3_asr_realtime.engines.base import Engine, SegmentOptions
 from qwen3_asr_realtime.recognition.cadence import Cadence
 from qwen3_asr_realtime.recognition.guards import LIMITS, Doubt, GuardLimits
 from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
-from qwen3_asr_realtime.recognition.scheduler import Scheduler
+from qwen3_asr_realtime.recognition.scheduler import Observe, Scheduler
 from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.recognition.utterance import Utterance, UtteranceSink
 
@@ -29,6 +29,7 @@ class Recogniser:
         concurrency: int = 0,
         guards: GuardLimits = LIMITS,
         target_decode_s: float = math.inf,
+        observe: Observe = lambda priority, waited_s, held_s: None,
     ) -> None:
         """Prepare.
 
@@ -38,11 +39,13 @@ class Recogniser:
             concurrency: Most decodes at a time; 0 means what the engine says of itself.
             guards: Where finals are doubted.
             target_decode_s: Mean time of a decode above which an engine that batches gets fewer at a time.
+            observe: Told of every decode.
         """
         self.engine = engine
         info = engine.info
         self.scheduler = Scheduler(
-            ConcurrencyLimit(concurrency or info.concurrency, target_decode_s if info.batched else math.inf)
+            ConcurrencyLimit(concurrency or info.concurrency, target_decode_s if info.batched else math.inf),
+            observe,
         )
         self.doubts: Counter[Doubt] = Counter()
         self._cadence = cadence

@@ -20,6 +20,10 @@ DELAY_FORGOTTEN_S = 10.0
 """Time without a final after which their wait is no longer known."""
 
 
+Observe = Callable[[Priority, float, float], None]
+"""Told of each turn that had a slot: its priority, and the seconds it waited for the slot and then held it."""
+
+
 class Turn:
     """One claim to decode, from asking to being done."""
 
@@ -42,8 +46,9 @@ class Scheduler:
         limit: How many there are.
     """
 
-    def __init__(self, limit: ConcurrencyLimit) -> None:
+    def __init__(self, limit: ConcurrencyLimit, observe: Observe = lambda priority, waited_s, held_s: None) -> None:
         self.limit = limit
+        self._observe = observe
         self._final_delay_s = 0.0
         self._delay_noted_at_s = 0.0
         self._line: WaitingLine[Turn] = WaitingLine()
@@ -110,6 +115,8 @@ class Scheduler:
                 self._running.discard(turn)
                 self._giving_up.discard(turn)
                 self._line.done(turn.claim.tenant, service_s)
+                if began_s is not None:
+                    self._observe(turn.claim.priority, began_s - joined_s, service_s)
             else:
                 self._line.leave(turn)
             self._grant()

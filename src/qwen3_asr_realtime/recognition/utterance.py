@@ -243,6 +243,7 @@ class Utterance:
             self._speaker.previous = PreviousFinal(transcript, self.ledger.speech_samples / SAMPLE_RATE)
             self._sink.completed(transcript, language, self.ledger)
         finally:
+            self.ledger.previews_replaced = self._previews.replaced
             self._release()
 
     def _release(self) -> None:
@@ -346,9 +347,14 @@ class Utterance:
         finally:
             self._turn = None
 
+    def _note_failure(self, *, timed_out: bool) -> None:
+        self.ledger.timeouts += timed_out
+        self.ledger.errors += not timed_out
+
     def _give_up(self) -> None:
         """The slot is needed for something final."""
         if self._tentative is not None:
+            self.ledger.given_up += 1
             self._tentative.task.cancel()
 
     async def _final(self, segment: Segment) -> Hypothesis:
@@ -363,6 +369,7 @@ class Utterance:
                 break
             except (EngineError, TimeoutError) as error:
                 self.ledger.retried = True
+                self._note_failure(timed_out=isinstance(error, TimeoutError))
                 reason = str(error) or f"no answer within {self._cadence.timeout_s:g} s"
                 log.warning("final decode failed", attempt=attempt, reason=reason)
                 if attempt == FINAL_ATTEMPTS:
@@ -391,6 +398,7 @@ class Utterance:
             tentative.task.cancel()
             await asyncio.wait([tentative.task])
         if not done:
+            self._note_failure(timed_out=True)
             return
         if tentative.task.cancelled():
             segment.decoded_samples = decoded_before  # given up: somebody may be waiting for it, and no audio follow
@@ -398,6 +406,7 @@ class Utterance:
         if (error := tentative.task.exception()) is not None:
             if not isinstance(error, EngineError):
                 raise error
+            self._note_failure(timed_out=False)
             log.warning("tentative decode failed", reason=str(error))
             return
         hypothesis = tentative.task.result()

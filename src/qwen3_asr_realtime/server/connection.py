@@ -36,9 +36,11 @@ from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.recognition.utterance import Utterance
-from qwen3_asr_realtime.samples import Samples
+from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 from qwen3_asr_realtime.server.judging import FrameJudge
+from qwen3_asr_realtime.server.metrics import Outcome
 from qwen3_asr_realtime.server.outbox import Outbox
+from qwen3_asr_realtime.server.reporting import Reporting
 from qwen3_asr_realtime.vad.detector import SpeechAudio, SpeechDetector, VoiceEvent
 from qwen3_asr_realtime.vad.endpointing import EndpointingParameters, SpeechStarted, SpeechStopped
 
@@ -55,8 +57,6 @@ Opus may hold minutes."""
 EndpointingRule = Callable[[TurnDetection | None], EndpointingParameters]
 T = TypeVar("T")
 
-log = structlog.get_logger()
-
 
 class Connection:
     """One session being run.
@@ -71,6 +71,7 @@ class Connection:
         speaker: What the session's utterances have in common.
         listening: Threads that decode large frames and compressed audio.
         tasks: Owns the session's utterances.
+        reporting: Where it is told how utterances went.
         trace: Whether finals tell where their time went.
     """
 
@@ -86,6 +87,7 @@ class Connection:
         speaker: Speaker,
         listening: Executor,
         tasks: asyncio.TaskGroup,
+        reporting: Reporting,
         trace: bool,
     ) -> None:
         self._session = session
@@ -98,6 +100,7 @@ class Connection:
         self._speaker = speaker
         self._listening = listening
         self._tasks = tasks
+        self._reporting = reporting
         self._trace = trace
         self._utterances: dict[str, tuple[Utterance, asyncio.Task[None]]] = {}
         self._speaking: Utterance | None = None
@@ -180,6 +183,8 @@ class Connection:
             else:
                 data = decode_base64(audio)
             for first in range(0, len(data), SLICE_BYTES):
+                if self._speaker.backlog.is_full:
+                    self._reporting.metrics.limits_reached.labels("MAX_BACKLOG_SEC").inc()
                 await self._speaker.backlog.room()
                 piece = data[first : first + SLICE_BYTES]
                 if self._intake.is_compressed:
@@ -193,6 +198,7 @@ class Connection:
 
     async def _listen(self, samples: Samples) -> None:
         """Find speech in new audio and pass it on; empty while intake holds it back."""
+        self._reporting.metrics.audio_seconds.inc(len(samples) / SAMPLE_RATE)
         for first in range(0, len(samples), SLICE_SAMPLES):
             piece = samples[first : first + SLICE_SAMPLES]
             position = self._detector.position + len(piece)
@@ -226,14 +232,21 @@ class Connection:
     # --- recognition -------------------------------------------------------------------------------------------------
 
     def _open_utterance(self, item_id: str, options: SegmentOptions) -> None:
+        results = _ItemResults(item_id, self._session, self._report, trace=self._trace)
         utterance = self._recogniser.open(
             options,
-            _ItemResults(item_id, self._session, self._report, trace=self._trace),
+            results,
             self._speaker,
         )
-        task = self._tasks.create_task(utterance.run(), name=f"utterance {item_id}")
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._utterances.pop(item_id, None)
+            self._reporting.utterance_ended(results.outcome, utterance.ledger, results.transcript)
+
+        with structlog.contextvars.bound_contextvars(item_id=item_id):
+            task = self._tasks.create_task(utterance.run(), name=f"utterance {item_id}")
+            task.add_done_callback(ended)
         self._utterances[item_id] = utterance, task
-        task.add_done_callback(lambda _: self._utterances.pop(item_id, None))
 
     def _report(self, outputs: Outputs) -> None:
         """Send what the session makes of a result: events, and perhaps a close."""
@@ -243,9 +256,16 @@ class Connection:
 
 
 class _ItemResults:
-    """Brings the results of one utterance to the session, under its item's id."""
+    """Brings the results of one utterance to the session, under its item's id.
+
+    Attributes:
+        outcome: How it ended; cancelled, unless one of the results has said otherwise.
+        transcript: Its text.
+    """
 
     def __init__(self, item_id: str, session: Session, report: Callable[[Outputs], None], *, trace: bool) -> None:
+        self.outcome = Outcome.CANCELLED
+        self.transcript = ""
         self._item_id = item_id
         self._session = session
         self._report = report
@@ -256,7 +276,8 @@ class _ItemResults:
 
     def completed(self, transcript: str, language: str, ledger: Ledger) -> None:
         trace = ledger.parts_ms()
-        log.info("utterance", item_id=self._item_id, **ledger.summary())
+        self.outcome = Outcome.COMPLETED if transcript else Outcome.EMPTY
+        self.transcript = transcript
         self._report(
             self._session.completed(
                 self._item_id, transcript=transcript, language=language, trace=trace if self._trace else None
@@ -264,4 +285,5 @@ class _ItemResults:
         )
 
     def failed(self, code: str, message: str) -> None:
+        self.outcome = Outcome.FAILED
         self._report(self._session.failed(self._item_id, code=code, message=message))

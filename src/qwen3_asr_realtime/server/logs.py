@@ -11,7 +11,8 @@ from qwen3_asr_realtime.settings import Settings
 def configure_logs(settings: Settings) -> None:
     """Send all logging to standard error, for people or for machines.
 
-    Audio, transcripts and keys are never logged.
+    Audio, keys and, unless `LOG_TRANSCRIPTS` says so, transcripts are never logged. So tracebacks come without the
+    values of variables, and libraries that write down what they carry are kept from it.
     """
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -21,9 +22,12 @@ def configure_logs(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -41,4 +45,5 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it has to say at info level, we say ourselves
+    for library in ("uvicorn", "httpx", "httpcore", "websockets"):  # every frame, every request to a vLLM server
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -1,6 +1,7 @@
 """Events on their way to one client, and what happens if it does not read them."""
 
 import asyncio
+from collections.abc import Callable
 
 from qwen3_asr_realtime.protocol.commands import Close
 from qwen3_asr_realtime.protocol.events import ServerEvent, TranscriptionText
@@ -17,8 +18,15 @@ class Outbox:
         limit: Events that may wait.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_replaced: Callable[[], None] = lambda: None) -> None:
+        """Begin empty.
+
+        Args:
+            limit: Events that may wait.
+            on_replaced: Called for each preview that was not read before there was a newer one.
+        """
         self.limit = limit
+        self._on_replaced = on_replaced
         self._waiting: dict[object, ServerEvent | Close] = {}  # in order; keyed so that previews replace each other
         self._filled = asyncio.Event()
 
@@ -29,7 +37,9 @@ class Outbox:
             ClientNotReading: The queue is full.
         """
         key = event.item_id if isinstance(event, TranscriptionText) else object()
-        if len(self._waiting) >= self.limit and key not in self._waiting:
+        if key in self._waiting:
+            self._on_replaced()
+        elif len(self._waiting) >= self.limit:
             raise ClientNotReading
         self._waiting[key] = event
         self._filled.set()

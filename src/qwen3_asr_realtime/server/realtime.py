@@ -10,16 +10,17 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from qwen3_asr_realtime.protocol.commands import Close
 from qwen3_asr_realtime.protocol.errors import ProtocolError
-from qwen3_asr_realtime.protocol.events import ErrorEvent, ErrorView, encode_server_event
+from qwen3_asr_realtime.protocol.events import ErrorEvent, ErrorView, TranscriptionText, encode_server_event
 from qwen3_asr_realtime.protocol.identifiers import random_id
-from qwen3_asr_realtime.protocol.session import Session
+from qwen3_asr_realtime.protocol.session import Session, SessionState
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.server.connection import Connection
 from qwen3_asr_realtime.server.counting import RETRY_AFTER_S
 from qwen3_asr_realtime.server.credentials import tenant_of
-from qwen3_asr_realtime.server.inbox import Inbox, Notice
+from qwen3_asr_realtime.server.inbox import Frame, Inbox, Notice
+from qwen3_asr_realtime.server.metrics import Metrics, Shed
 from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
 from qwen3_asr_realtime.server.service import Service
 from qwen3_asr_realtime.vad.detector import SpeechDetector
@@ -27,6 +28,9 @@ from qwen3_asr_realtime.vad.detector import SpeechDetector
 DEFAULT_MODEL = "qwen3-asr-flash-realtime"
 KNOWN_MODELS = frozenset([DEFAULT_MODEL, f"{DEFAULT_MODEL}-2025-10-27", f"{DEFAULT_MODEL}-2026-02-10"])
 SUBPROTOCOL = "realtime"
+
+FRAME_TOO_LARGE, SERVER_STOPPED = 1009, 1012
+"""Close codes with which uvicorn answers a frame above `MAX_FRAME_MIB`, and ends what is open when it stops."""
 
 LAST_WORDS_S = 2.0
 """Longest time for a closing error or close frame to go out to a client that may have stopped reading."""
@@ -83,8 +87,10 @@ def requested_model(query: str) -> str:
 
 
 async def _run_session(websocket: WebSocket, service: Service, session: Session, inbox: Inbox, tenant: str) -> None:
-    settings = service.settings
-    outbox = Outbox(settings.max_unsent_events)
+    settings, metrics = service.settings, service.metrics
+    outbox = Outbox(settings.max_unsent_events, metrics.partials_shed.labels(Shed.UNREAD).inc)
+    reason = "server stopped"
+    metrics.sessions_opened.inc()
     log.info("session opened", model=session.model, user_agent=websocket.headers.get("user-agent", ""))
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -98,10 +104,11 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
                 speaker=Speaker(Backlog(int(settings.max_backlog_sec * SAMPLE_RATE)), tenant),
                 listening=service.listening,
                 tasks=tasks,
+                reporting=service.reporting,
                 trace=settings.trace_events,
             )
-            tasks.create_task(_write(websocket, outbox, settings.finish_grace_sec), name="write")
-            tasks.create_task(_read(websocket, inbox), name="read")
+            tasks.create_task(_write(websocket, outbox, metrics, settings.finish_grace_sec), name="write")
+            tasks.create_task(_read(websocket, inbox, metrics), name="read")
             if settings.idle_timeout_sec:
                 tasks.create_task(inbox.watch(settings.idle_timeout_sec), name="watch")
             await connection.start()
@@ -114,38 +121,61 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
                     case bytes():
                         await connection.refuse(BINARY_FRAME)
                     case Notice.SILENCE:
+                        metrics.limits_reached.labels("IDLE_TIMEOUT_SEC").inc()
                         await connection.expire()
                     case Notice.RETIRE:
                         await connection.retire()
                     case Notice.CUT:
                         await connection.cut()
     except* ConnectionOver as over:
-        log.info("session closed", reason=str(over.exceptions[0]))
+        finished = session.state is SessionState.FINISHED
+        reason = "session finished" if finished else str(over.exceptions[0])
+        log.info("session closed", reason=reason)
     except* ClientNotReading:
         # Not even a close frame would reach this client; uvicorn drops the connection when we return.
-        log.warning("session closed", reason="client does not read", limit="MAX_UNSENT_EVENTS")
+        reason = "client does not read"
+        metrics.limits_reached.labels("MAX_UNSENT_EVENTS").inc()
+        log.warning("session closed", reason=reason, limit="MAX_UNSENT_EVENTS")
     except* Exception:
+        reason = "server error"
         log.exception("session failed")
         await _refuse(websocket, "server_error", "Internal server error.", code=1011)
+    finally:
+        metrics.sessions_closed.labels(reason).inc()
+
+
+def _size_bytes(frame: Frame) -> int:
+    return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode())
 
 
 def _as_append(audio: bytes) -> str:
     return f'{{"type":"input_audio_buffer.append","audio":"{pybase64.b64encode_as_string(audio)}"}}'
 
 
-async def _read(websocket: WebSocket, inbox: Inbox) -> None:
+async def _read(websocket: WebSocket, inbox: Inbox, metrics: Metrics) -> None:
     """Read the socket all the time; only frames that pile up unprocessed stop it, and through it the client."""
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         text = message.get("text")
-        await inbox.put(message["bytes"] if text is None else text)
-    raise ConnectionOver("closed by client")
+        frame: Frame = message["bytes"] if text is None else text
+        metrics.received_bytes.inc(_size_bytes(frame))
+        await inbox.put(frame)
+    if message["code"] == FRAME_TOO_LARGE:
+        metrics.limits_reached.labels("MAX_FRAME_MIB").inc()
+        raise ConnectionOver("frame too large")
+    raise ConnectionOver("server stopped" if message["code"] == SERVER_STOPPED else "closed by client")
 
 
-async def _write(websocket: WebSocket, outbox: Outbox, grace_s: float) -> None:
+async def _write(websocket: WebSocket, outbox: Outbox, metrics: Metrics, grace_s: float) -> None:
     """Send events in order, up to a close; if the client closes first, the reading task sees it."""
     try:
         while not isinstance(event := await outbox.next(), Close):
-            await websocket.send_text(encode_server_event(event))
+            frame = encode_server_event(event)
+            await websocket.send_text(frame)
+            metrics.sent_bytes.inc(_size_bytes(frame))
+            if isinstance(event, TranscriptionText):
+                metrics.partials_sent.inc()
+            elif isinstance(event, ErrorEvent):
+                metrics.errors_sent.labels(event.error.code).inc()
     except WebSocketDisconnect:
         raise ConnectionOver("connection lost") from None
     if event.await_client:

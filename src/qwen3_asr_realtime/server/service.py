@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -19,6 +19,9 @@ from qwen3_asr_realtime.server.counting import LocalCount, SessionCount
 from qwen3_asr_realtime.server.drain import Drain
 from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.server.metrics import Metrics
+from qwen3_asr_realtime.server.reporting import Reporting
+from qwen3_asr_realtime.server.sampling import Sampler
+from qwen3_asr_realtime.server.tracing import tracing
 from qwen3_asr_realtime.settings import Settings, cpu_cores
 from qwen3_asr_realtime.vad.endpointing import (
     EndpointingParameters,
@@ -46,7 +49,8 @@ class Service:
         listening: Threads that decode large frames and compressed audio.
         started_at_s: On the monotonic clock.
         admission: Which sessions there may be.
-        metrics: What is measured.
+        reporting: Where it is told what happens.
+        sampler: Looks at what nobody reports.
         drain: Ends the sessions when the server is stopped.
         connections: Tasks of the connections that are open.
     """
@@ -57,10 +61,16 @@ class Service:
     rules: SessionRules
     listening: ThreadPoolExecutor
     admission: Admission
-    metrics: Metrics = field(default_factory=Metrics)
+    reporting: Reporting
+    sampler: Sampler
     drain: Drain = field(default_factory=Drain)
     started_at_s: float = field(default_factory=monotonic)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is measured."""
+        return self.reporting.metrics
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -70,7 +80,8 @@ class Service:
             raise RuntimeError("a connection runs in a task")
         self.connections.add(task)
         try:
-            yield
+            with self.metrics.sessions_active.track_inprogress():
+                yield
         finally:
             self.connections.discard(task)
 
@@ -143,10 +154,15 @@ async def running_service(
     Raises:
         EngineError: The engine does not start.
         ChecksumError: The VAD model is damaged.
+        TracingError: Tracing is asked for and not installed.
     """
     vad = SileroModel.load()
-    try:
+    async with AsyncExitStack() as stack:
+        spans = await stack.enter_async_context(tracing()) if settings.otel_traces else None
+        reporting = Reporting(spans=spans, transcripts=settings.log_transcripts)
+        stack.push_async_callback(engine.stop)
         await engine.start()
+        reporting.metrics.describe(settings, engine.info)
         with (
             FrameJudge(vad) as judge,
             ThreadPoolExecutor(cpu_cores(), thread_name_prefix="listening") as listening,
@@ -164,19 +180,22 @@ async def running_service(
                 concurrency=settings.worker_share(settings.engine_concurrency),
                 guards=guard_limits(settings),
                 target_decode_s=settings.target_decode_sec,
+                observe=reporting.metrics.decode_done,
             )
             limits = AdmissionLimits(
                 sessions_per_key=settings.max_sessions_per_key,
                 memory_mib=settings.worker_share(settings.max_memory_mib),
                 queue_delay_s=settings.max_queue_delay_sec,
             )
-            yield Service(
-                settings=settings,
-                recogniser=recogniser,
-                judge=judge,
-                rules=session_rules(settings, engine),
-                listening=listening,
-                admission=Admission(limits, recogniser.scheduler, count or LocalCount(settings.max_sessions)),
-            )
-    finally:
-        await engine.stop()
+            sampler = Sampler(reporting.metrics, recogniser)
+            async with sampler.running():
+                yield Service(
+                    settings=settings,
+                    recogniser=recogniser,
+                    judge=judge,
+                    rules=session_rules(settings, engine),
+                    listening=listening,
+                    admission=Admission(limits, recogniser.scheduler, count or LocalCount(settings.max_sessions)),
+                    reporting=reporting,
+                    sampler=sampler,
+                )

@@ -16,6 +16,7 @@ from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.server.link import ParentLink
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.serve import run_until_stopped
+from qwen3_asr_realtime.server.tracing import TracingError
 from qwen3_asr_realtime.settings import SettingsError, load_settings
 
 EXIT_CONFIGURATION = 2
@@ -44,7 +45,7 @@ def main(number: str, is_successor: str, questions: str, connections: str, metri
         configure_logs(settings)
         structlog.contextvars.bind_contextvars(worker=int(number))
         run_until_stopped(settings, select_engine(settings), link)
-    except (SettingsError, EngineError, ChecksumError) as error:
+    except (SettingsError, EngineError, ChecksumError, TracingError) as error:
         sys.stderr.write(f"qwen3-asr-realtime: {error}\n")
         return EXIT_CONFIGURATION
     finally:

@@ -73,6 +73,24 @@ class Answer:
     cached_tokens: int = 0
 
 
+@dataclass(slots=True)
+class TokenCount:
+    """Tokens of all answers so far.
+
+    Attributes:
+        prompt: Of the prompts, audio included.
+        cached: How many of those the prefix cache had.
+    """
+
+    prompt: int = 0
+    cached: int = 0
+
+    def add(self, answer: Answer) -> None:
+        """There is one more answer."""
+        self.prompt += answer.prompt_tokens
+        self.cached += answer.cached_tokens
+
+
 class Backend(Protocol):
     """Where requests go."""
 

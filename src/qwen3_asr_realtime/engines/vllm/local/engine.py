@@ -1,13 +1,14 @@
 """Qwen3-ASR on vLLM in this server: one GPU, or several on one machine."""
 
 import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
 import structlog
 
 from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, EngineStatus, Priority, SegmentOptions
-from qwen3_asr_realtime.engines.vllm.backend import Answer, Request
+from qwen3_asr_realtime.engines.vllm.backend import Answer, Request, TokenCount
 from qwen3_asr_realtime.engines.vllm.languages import NAMES
 from qwen3_asr_realtime.engines.vllm.local.arguments import LocalOptions
 from qwen3_asr_realtime.engines.vllm.local.backend import LocalBackend
@@ -33,6 +34,7 @@ class LocalVllmEngine:
             limits: Bounds on each request.
         """
         self._limits = limits
+        self._tokens = TokenCount()
         self._supervisor = Supervisor(lambda: launch(options, limits.max_segment_s), options.max_backoff_s)
         self.info = EngineInfo(
             name="vllm",
@@ -47,7 +49,8 @@ class LocalVllmEngine:
     @property
     def status(self) -> EngineStatus:
         """Whether it is up, and how often it died."""
-        return self._supervisor.status
+        status = self._supervisor.status
+        return replace(status, prompt_tokens=self._tokens.prompt, cached_tokens=self._tokens.cached)
 
     async def start(self) -> None:
         """Load the model and warm it up: from half a minute to some. Does nothing if it runs already.
@@ -71,7 +74,9 @@ class LocalVllmEngine:
         Raises:
             EngineError: It failed, or the engine is down.
         """
-        return await self._supervisor.running().backend.generate(request)
+        answer = await self._supervisor.running().backend.generate(request)
+        self._tokens.add(answer)
+        return answer
 
     async def truncate(self, text: str, max_tokens: int) -> str:
         """The longest beginning of `text` that is within `max_tokens` tokens (see `Backend`).

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from qwen3_asr_realtime.engines.base import Condition, EngineError, EngineInfo, EngineStatus, SegmentOptions
-from qwen3_asr_realtime.engines.vllm.backend import Answer, Request
+from qwen3_asr_realtime.engines.vllm.backend import Answer, Request, TokenCount
 from qwen3_asr_realtime.engines.vllm.remote.endpoint import Endpoint
 from qwen3_asr_realtime.engines.vllm.remote.options import RemoteOptions
 from qwen3_asr_realtime.engines.vllm.remote.pool import Pool
@@ -61,10 +61,13 @@ class RemoteVllmEngine:
     def status(self) -> EngineStatus:
         """Whether all servers, some or none of them can be used. Which, and why not, is in the log."""
         down = len(self._pool.down)
+        tokens = self.backend.tokens
+        status = EngineStatus(prompt_tokens=tokens.prompt, cached_tokens=tokens.cached)
         if not down:
-            return EngineStatus()
+            return status
         condition = Condition.DOWN if down == len(self._endpoints) else Condition.DEGRADED
-        return EngineStatus(condition, f"{down} of {len(self._endpoints)} vLLM servers are down")
+        reason = f"{down} of {len(self._endpoints)} vLLM servers are down"
+        return replace(status, condition=condition, reason=reason)
 
     async def start(self) -> None:
         """Check all servers.
@@ -86,9 +89,14 @@ class RemoteVllmEngine:
 
 
 class RemoteBackend:
-    """The servers of a pool, as a stream sees them (see `engines.vllm.backend.Backend`)."""
+    """The servers of a pool, as a stream sees them (see `engines.vllm.backend.Backend`).
+
+    Attributes:
+        tokens: Those of all answers so far.
+    """
 
     def __init__(self, pool: Pool) -> None:
+        self.tokens = TokenCount()
         self._pool = pool
         self._cuts: OrderedDict[tuple[str, int], str] = OrderedDict()
 
@@ -98,7 +106,9 @@ class RemoteBackend:
         Raises:
             EngineError: No server could.
         """
-        return await self._pool.ask(request.segment_id, lambda endpoint: endpoint.generate(request))
+        answer = await self._pool.ask(request.segment_id, lambda endpoint: endpoint.generate(request))
+        self.tokens.add(answer)
+        return answer
 
     async def truncate(self, text: str, max_tokens: int) -> str:
         """The longest beginning of `text` that is within `max_tokens` tokens.
