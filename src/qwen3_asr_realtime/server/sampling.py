@@ -72,6 +72,7 @@ class Sampler:
                 await task
 
     def _advance(self, counter: Counter, total: float) -> None:
-        """Bring a counter to a total that only grows."""
-        counter.inc(total - self._seen.get(counter, 0))
+        """Bring a counter to a total; one that has fallen has begun again at zero."""
+        seen = self._seen.get(counter, 0)
+        counter.inc(total - seen if total >= seen else total)
         self._seen[counter] = total
