@@ -10,7 +10,7 @@ AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
-	test test-basic test-vad test-sdk test-vllm test-image vllm-cpu conformance mutations lint types bench \
+	test test-basic test-vad test-sdk test-asyncapi test-vllm test-image vllm-cpu conformance mutations lint types bench \
 	docker-build docker-build-gpu docker-run clean clean-all
 
 help: ## List the targets
@@ -90,6 +90,9 @@ test-vad: dev-tools ## Run the tests of voice activity detection
 test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own, against the server
 	UV=$(UV) $(BIN)/pytest tests/sdk
 
+test-asyncapi: dev-tools ## Validate /asyncapi.json with the official parser (needs node, npm and its registry)
+	$(BIN)/pytest tests/asyncapi
+
 test-vllm: vllm-cpu ## Run the real vLLM engine, on the CPU with random weights, through the server
 	.venv-vllm/bin/python -m pytest tests/vllm
 
@@ -144,5 +147,5 @@ clean: ## Remove caches
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
-clean-all: clean ## Remove caches, .venv, .venv-vllm, uv.lock and the project's own uv
-	rm -rf .venv .venv-vllm .uv uv.lock
+clean-all: clean ## Remove caches, .venv, .venv-vllm, .asyncapi, uv.lock and the project's own uv
+	rm -rf .venv .venv-vllm .uv .asyncapi uv.lock

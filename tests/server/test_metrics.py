@@ -110,9 +110,7 @@ class TestUtterances:
             await client.until(last)
             await eventually(lambda: value(server, "utterances_total", outcome) == 1)
             assert value(server, "speech_seconds_total") > 1
-            assert value(server, "decode_errors_total") == (
-                3 if outcome is Outcome.FAILED else 0
-            )
+            assert value(server, "decode_errors_total") == (3 if outcome is Outcome.FAILED else 0)
 
     async def test_that_are_cleared_or_abandoned_are_cancelled(self, go_forward: bytes) -> None:
         async with running_server() as server:

@@ -152,7 +152,7 @@ def _message(event: ClientEvent | ServerEvent) -> Json:
         "title": event.__struct_config__.tag,
         "summary": " ".join((type(event).__doc__ or "").split()),
         "payload": {"$ref": f"{SCHEMAS}{_name(event)}"},
-        "examples": [{"payload": msgspec.to_builtins(event)}],
+        "examples": [{"payload": msgspec.json.decode(msgspec.json.encode(event))}],
     }
 
 
