@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SERVICE_NAME = "qwen3-asr-realtime-server"
 
+FLUSH_TIMEOUT_S = 2.0
+"""At the end, longest wait for a collector that does not answer; the exporter itself would try for ten seconds."""
+
 STATIONS = ("speech_found", "first_preview", "end_of_speech", "decided", "engine_started", "engine_ended", "sent")
 """Events of a span: the stations of a ledger that an utterance has passed, named as there."""
 
@@ -97,8 +100,13 @@ async def tracing(processor: "SpanProcessor | None" = None) -> AsyncIterator[Spa
         attributes["service.name"] = SERVICE_NAME
     resource = Resource.create(attributes)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))
+    exporter = OTLPSpanExporter()
+    provider.add_span_processor(processor or BatchSpanProcessor(exporter))
     try:
         yield Spans(provider.get_tracer(__name__))
     finally:
-        await asyncio.to_thread(provider.shutdown)
+        flushing = asyncio.create_task(asyncio.to_thread(provider.shutdown), name="flush spans")
+        done, _ = await asyncio.wait([flushing], timeout=FLUSH_TIMEOUT_S)
+        if not done:
+            exporter.shutdown()  # ends its waiting
+        await flushing
