@@ -24,9 +24,11 @@ async def test_past_it_one_waits_until_enough_is_done():
     backlog.remove(4)
     await everything_ready()
     assert not waiting.done()
+    assert backlog.is_full
 
     backlog.remove(1)
     await everything_ready()
+    assert not backlog.is_full
 
     assert waiting.done()
 

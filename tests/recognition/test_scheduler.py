@@ -14,8 +14,8 @@ from qwen3_asr_realtime.recognition.scheduler import Scheduler
 PRIORITIES = st.sampled_from(Priority)
 
 
-def scheduler_with(slots):
-    return Scheduler(ConcurrencyLimit(slots, math.inf))
+def scheduler_with(slots, **options):
+    return Scheduler(ConcurrencyLimit(slots, math.inf), **options)
 
 
 class Worker:
@@ -52,6 +52,18 @@ class TestScheduler:
         assert (diary, scheduler.running, scheduler.waiting) == (["a", "b", "c"], 1, 0)
         await asyncio.sleep(1)
         assert (scheduler.running, scheduler.waiting) == (0, 0)
+
+    async def test_tells_of_each_turn_how_long_it_waited_and_ran(self):
+        seen = []
+        scheduler = scheduler_with(1, observe=lambda *what: seen.append(what))
+        Worker(scheduler, priority=Priority.FINAL, hold_s=2.0)
+        Worker(scheduler, priority=Priority.PARTIAL, hold_s=3.0)
+        gone = Worker(scheduler)
+        await everything_ready()
+        gone.task.cancel()  # it never had a slot
+        await asyncio.sleep(10)
+
+        assert seen == [(Priority.FINAL, 0.0, 2.0), (Priority.PARTIAL, 2.0, 3.0)]
 
     async def test_a_final_goes_before_partials_that_have_waited_longer(self):
         scheduler, diary = scheduler_with(1), []

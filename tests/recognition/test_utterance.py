@@ -435,6 +435,7 @@ class TestFaults:
         await talk.finish()
 
         assert talk.engine.calls[0].ended == "failed"
+        assert (talk.utterance.ledger.errors, talk.utterance.ledger.timeouts) == (1, 0)
         assert (talk.previews[0].text, talk.previews[0].stash) == ("", text(1, 3))
         assert talk.transcript == text(1, 4)
 
@@ -449,6 +450,7 @@ class TestFaults:
         assert next_.began_s == pytest.approx(hung.began_s + CADENCE.timeout_s + hanging.stopping_s)
         assert talk.engine.most_running == 1
         assert talk.previews != []
+        assert (talk.utterance.ledger.errors, talk.utterance.ledger.timeouts) == (0, 1)
 
     async def test_a_failed_final_is_tried_once_more(self):
         replies = iter([BROKEN, Reply()])
@@ -474,6 +476,7 @@ class TestFaults:
         ]
         assert asyncio.get_running_loop().time() == pytest.approx(20)
         assert talk.ends == [("failed", "server_error", "Recognition failed.")]
+        assert talk.utterance.ledger.timeouts == 2
         talk.assert_nothing_left()
 
     async def test_fails_only_once_it_is_finished(self):

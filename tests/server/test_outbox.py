@@ -20,6 +20,14 @@ async def test_a_newer_preview_takes_the_place_of_a_waiting_one_of_its_item() ->
     assert [await outbox.next() for _ in range(3)] == [preview("a", "3"), stopped("a"), preview("b", "2")]
 
 
+async def test_previews_that_were_not_read_in_time_are_counted() -> None:
+    replaced: list[None] = []
+    outbox = Outbox(limit=2, on_replaced=lambda: replaced.append(None))
+    for event in (preview("a", "1"), preview("b", "2"), preview("a", "3"), preview("b", "4")):
+        outbox.put(event)
+    assert len(replaced) == 2
+
+
 async def test_events_that_are_alike_are_all_kept() -> None:
     outbox = Outbox(limit=10)
     outbox.put(stopped("a"))

@@ -35,7 +35,12 @@ class FakeBackend:
             raise EngineError("it does not answer")
         self.requests.append(request)
         tokens = ["language English", "<asr_text>", f"from {self.llm}"]
-        return Answer([Token(token.encode(), number) for number, token in enumerate(tokens)], truncated=False)
+        return Answer(
+            [Token(token.encode(), number) for number, token in enumerate(tokens)],
+            truncated=False,
+            prompt_tokens=10,
+            cached_tokens=4,
+        )
 
     async def close(self) -> None:
         self.closed = True
@@ -89,6 +94,7 @@ async def test_a_segment_goes_on_with_the_next_engine(loads, monkeypatch) -> Non
             await asyncio.sleep(0)
 
     assert (await stream.refresh(AUDIO, final=True)).text == "from two"
+    assert (engine.status.prompt_tokens, engine.status.cached_tokens) == (20, 8)
     assert engine.status.restarts == 1
     assert FakeBackend.made[0].closed
     assert FakeGuardian.made[0].closed

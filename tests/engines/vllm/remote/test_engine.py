@@ -117,6 +117,12 @@ class TestRequests:
 
         assert len(serving(servers).chats) == 5
 
+    async def test_tokens_are_counted(self, engine: RemoteVllmEngine) -> None:
+        for frozen in range(2):
+            await engine.backend.generate(update(frozen))
+
+        assert (engine.status.prompt_tokens, engine.status.cached_tokens) == (80, 64)
+
     async def test_segments_spread_over_the_servers(self, engine: RemoteVllmEngine, servers: list[FakeVllm]) -> None:
         for index in range(30):
             await engine.backend.generate(update(0, segment_id=f"s{index}"))
