@@ -121,3 +121,20 @@ def test_a_configuration_that_it_forbids_is_refused(fields: dict[str, Any]) -> N
     assert not validator("ConfigurationFields").is_valid(fields)
     with pytest.raises(ProtocolError):
         Configuration().updated(fields, SUPPORT)
+
+
+def test_all_that_a_server_sends_is_always_there_but_for_four_fields() -> None:
+    received = {type(event).__name__ for event in CLIENT_EVENTS}
+    sent = {name for name in SCHEMAS if not name.endswith("Fields")} - received
+    optional = {
+        f"{name}.{field}"
+        for name in sent
+        for field in SCHEMAS[name]["properties"]
+        if field not in SCHEMAS[name]["required"]
+    }
+    assert optional == {
+        "TranscriptionCompleted.x_trace",
+        "SessionFinished.transcript",
+        "TranscriptionView.language",
+        "TranscriptionView.corpus",
+    }

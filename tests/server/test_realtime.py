@@ -390,6 +390,8 @@ class TestSection8Limits:
                 await client.send("session.update", session={})  # is answered with all of the configuration
             await eventually(lambda: len(server.service.connections) == 1)
             await assert_usable(other, go_forward)
+            reached = server.service.metrics.values()["qwen3_asr_limits_reached_total"]
+            assert reached["MAX_UNSENT_EVENTS",] == 1
 
 
 class Counted:
