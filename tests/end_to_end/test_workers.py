@@ -100,6 +100,20 @@ async def test_sessions_spread_and_limits_hold_over_all(tmp_path: Path) -> None:
                 await stack.enter_async_context(session(workers.server, KEY))
 
 
+async def test_whichever_worker_answers_tells_of_all(tmp_path: Path) -> None:
+    async with two_workers(tmp_path) as workers, contextlib.AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(session(workers.server))
+        assert {line["worker"] for line in workers.lines("session opened")} == {0, 1}
+        for _ in range(4):
+            async with httpx.AsyncClient(base_url=workers.server.http_url) as client:
+                metrics, stats = await client.get("/metrics"), await client.get("/stats")
+            assert "\nqwen3_asr_sessions_active 4.0\n" in metrics.text
+            assert "\nqwen3_asr_sessions_opened_total 4.0\n" in metrics.text
+            assert '\nqwen3_asr_limit{limit="MAX_SESSIONS"} 256.0\n' in metrics.text
+            assert (stats.json()["sessions"]["active"], stats.json()["sessions"]["opened"]) == (4, 4)
+
+
 async def test_a_worker_that_dies_takes_its_own_sessions_only_and_is_replaced(
     tmp_path: Path, go_forward: bytes
 ) -> None:

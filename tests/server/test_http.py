@@ -100,12 +100,9 @@ async def test_stats_sum_up_what_happened(go_forward: bytes) -> None:
         await eventually(lambda: not server.service.connections)
         stats = (await get(server, "/stats")).json()
     assert during["sessions"]["active"] == 1
-    assert stats["sessions"] == {
-        "active": 0,
-        "opened": 1,
-        "closed": {"session finished": 1},
-        "refused": {"MAX_SESSIONS": 1, "MAX_SESSIONS_PER_KEY": 0, "MAX_QUEUE_DELAY_SEC": 0, "MAX_MEMORY_MIB": 0},
-    }
+    assert (stats["sessions"]["active"], stats["sessions"]["opened"]) == (0, 1)
+    assert stats["sessions"]["closed"] == {"session finished": 1}
+    assert {limit: times for limit, times in stats["sessions"]["refused"].items() if times} == {"MAX_SESSIONS": 1}
     assert stats["utterances"] == {"completed": 1, "empty": 0, "failed": 0, "cancelled": 0}
     assert stats["audio_s"] == pytest.approx(len(go_forward) / 32000, abs=0.1)
     assert 0 < stats["speech_s"] <= stats["audio_s"]
