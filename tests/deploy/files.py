@@ -17,7 +17,6 @@ ELSEWHERE = frozenset({"HF_TOKEN", "HF_ENDPOINT", "HF_HOME", "HOME"})
 
 # What the manifests name and the server is about to get: to be taken out when it is there.
 ARRIVING = {"API_KEYS_FILE": "", "METRICS_PORT": 0, "TLS_CERT_FILE": ""}
-ARRIVING_FILES = {Path("deploy/grafana/dashboard.json"), Path("deploy/prometheus/alerts.yml")}
 
 
 def read(name: str) -> str:
