@@ -19,6 +19,9 @@ BURST_INTERVAL_S = 0.01
 milliseconds has lost its place in the caches of the processor, and its first call costs up to six times as much: few
 large bursts are cheaper than many small ones (`benchmarks/vad_batching.py`). A session alone hardly ever waits."""
 
+LONG_BURST_CALLS = 8
+"""A burst of so many calls, a file at full speed, has paid for its cold start: the next one begins at once."""
+
 Deliver: TypeAlias = Callable[[list[Frames], Exception | None], None]
 """Takes the frames whose last one was in a call, or all that were in a call that failed, and the error."""
 
@@ -28,7 +31,7 @@ class FrameBatcher:
 
     A call takes one frame of each session that waits, the longest waiting first, and calls follow one another until
     nobody waits: a burst. The next one begins with the first frame that comes, but not sooner than `BURST_INTERVAL_S`
-    after the last began. A session with many frames goes to the end of the line after each, so that a file at full
+    after a short one began. A session with many frames goes to the end of the line after each, so that a file at full
     speed takes its share of every call and holds up nobody.
 
     Args:
@@ -61,11 +64,13 @@ class FrameBatcher:
     def _work(self) -> None:
         line: deque[Frames] = deque()
         again: list[Frames] = []  # Have been in the last call, and stand behind all who arrived during it.
-        burst_began_s = -BURST_INTERVAL_S
+        calls, next_burst_s = 0, 0.0
         while (arrived := self._arrived(wait=not line and not again)) is not None:
             if not line and not again:
-                time.sleep(max(burst_began_s + BURST_INTERVAL_S - time.monotonic(), 0.0))
-                burst_began_s = time.monotonic()
+                wait_s = next_burst_s - time.monotonic() if calls < LONG_BURST_CALLS else 0.0
+                time.sleep(max(wait_s, 0.0))
+                calls, next_burst_s = 0, time.monotonic() + BURST_INTERVAL_S
+            calls += 1
             line += arrived
             line += again
             batch = [line.popleft() for _ in range(min(len(line), BATCH_MAX))]
