@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from qwen3_asr_realtime.cluster.environment import missing, serve_environment
+from qwen3_asr_realtime.cluster.environment import serve_environment
 from qwen3_asr_realtime.settings import Settings
 
 NODE_MEMORY_BYTES = 100 * 2**20
@@ -32,14 +32,14 @@ def run_cluster(settings: Settings, plan: dict[str, Any], address: str | None) -
         ClusterError: Ray is not installed or not reached, or no replica starts.
     """
     environment = serve_environment(settings)
-    os.environ.update(missing(environment, os.environ))
+    os.environ.update(environment)
     try:
         import ray  # noqa: PLC0415 - reads its settings from the environment when it is imported
         from ray import serve  # noqa: PLC0415 - likewise
     except ImportError as error:
         raise ClusterError("Ray is not installed: uv sync --extra cluster") from error
     from qwen3_asr_realtime.cluster.application import NAME, Plan, application  # noqa: PLC0415 - needs Ray
-    
+
     try:
         if address is None:
             ray.init(address="local", include_dashboard=False, object_store_memory=NODE_MEMORY_BYTES)
@@ -50,7 +50,7 @@ def run_cluster(settings: Settings, plan: dict[str, Any], address: str | None) -
     try:
         serve.start(
             http_options={"host": settings.server_host, "port": settings.server_port},
-            controller_options={"runtime_env": {"env_vars": {name: os.environ[name] for name in environment}}},
+            controller_options={"runtime_env": {"env_vars": environment}},
         )
         serve.run(application(Plan(**plan), settings), name=NAME)
         log.info("ready", port=settings.server_port)

@@ -4,8 +4,8 @@ Ray reads these variables when it is imported, so they have to be there before. 
 """
 
 import math
+import os
 import resource
-from collections.abc import Mapping
 
 from qwen3_asr_realtime.settings import Settings
 
@@ -30,11 +30,11 @@ FILES_PER_CONNECTION = 3
 
 
 def serve_environment(settings: Settings) -> dict[str, str]:
-    """Variables of all processes of the cluster, by name."""
+    """Variables of all processes of the cluster, by name: as this process has them, or as they fit sessions."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     connections = CONNECTIONS_PER_NODE if files < 0 else min(CONNECTIONS_PER_NODE, files // FILES_PER_CONNECTION)
     drain_s = math.ceil(DRAIN_S) + DRAIN_MARGIN_S
-    return {
+    fitting = {
         # WebSockets go through HAProxy straight to the replica. Serve's own proxy is Python and handles each frame.
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_MAXCONN": str(connections),
@@ -50,8 +50,4 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         # What is said here is nobody's business, not even that something is.
         "RAY_USAGE_STATS_ENABLED": "0",
     }
-
-
-def missing(wanted: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Those of the wanted variables that the environment does not have."""
-    return {name: value for name, value in wanted.items() if name not in environment}
+    return {name: os.environ.get(name, value) for name, value in fitting.items()}

@@ -41,8 +41,10 @@ def merged(replicas: Iterable[tuple[str, Families]]) -> bytes:
     Args:
         replicas: Name and measures of each.
     """
-    together: dict[str, Metric] = {}
+    up = Metric("qwen3_asr_replica_up", "Replicas that answered this scrape.", "gauge")
+    together = {up.name: up}
     for replica, families in replicas:
+        up.add_sample(up.name, {"replica": replica}, 1.0)
         for family in families:
             target = together.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             for sample in family.samples:
