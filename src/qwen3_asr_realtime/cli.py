@@ -86,7 +86,7 @@ def cluster(
     cpus: Annotated[float, typer.Option(min=0.1, help="CPU cores of a replica.")] = 1.0,
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of a replica.")] = 0.0,
 ) -> None:
-    """Run replicas of the server on a Ray cluster, behind one address. Settings are those of serve, for each replica."""
+    """Run replicas of the server on a Ray cluster, behind one address. The settings of serve hold for each replica."""
     from qwen3_asr_realtime.cluster.command import ClusterError, run_cluster  # noqa: PLC0415 - quick --help
     from qwen3_asr_realtime.settings import SettingsError, load_settings  # noqa: PLC0415 - quick --help
 

@@ -7,9 +7,8 @@ import math
 import os
 import resource
 
+from qwen3_asr_realtime.server.drain import RESULTS_TIMEOUT_S
 from qwen3_asr_realtime.settings import Settings
-
-DRAIN_S = 30.0
 
 DRAIN_MARGIN_S = 5
 """A replica learns within a second that it has to go, and clients have two to answer the close."""
@@ -33,7 +32,7 @@ def serve_environment(settings: Settings) -> dict[str, str]:
     """Variables of all processes of the cluster, by name: as this process has them, or as they fit sessions."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     connections = CONNECTIONS_PER_NODE if files < 0 else min(CONNECTIONS_PER_NODE, files // FILES_PER_CONNECTION)
-    drain_s = math.ceil(DRAIN_S) + DRAIN_MARGIN_S
+    drain_s = math.ceil(settings.drain_timeout_sec + RESULTS_TIMEOUT_S) + DRAIN_MARGIN_S
     fitting = {
         # WebSockets go through HAProxy straight to the replica. Serve's own proxy is Python and handles each frame.
         "RAY_SERVE_ENABLE_HA_PROXY": "1",

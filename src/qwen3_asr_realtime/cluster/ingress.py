@@ -36,16 +36,19 @@ class Ingress:
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        self._called = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or request."""
+        self._called.set()
         if scope["type"] == "websocket":
             scope["headers"] = [*(header for header in scope["headers"] if header[0] != DIRECT[0]), DIRECT]
         await self._application(scope, receive, send)
 
     async def until_draining(self) -> None:
         """Wait until Serve has decided that the replica has to go. It tells nobody, but it answers who asks."""
-        while await self._health() == HTTPStatus.OK:
+        await self._called.wait()  # before HAProxy asks for the first time, Serve has no answer
+        while await self._health() == HTTPStatus.OK:  # noqa: ASYNC110 - Serve has no event for it
             await asyncio.sleep(WATCH_INTERVAL_S)
 
     async def _health(self) -> int:
@@ -79,7 +82,7 @@ def shape_http_servers(websocket_options: dict[str, Any], on_ingress: Callable[[
     """
     original = uvicorn.Config
 
-    def config(make: Callable[[], Application], /, **options: Any) -> uvicorn.Config:
+    def config(make: Callable[[], Application], /, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - whatever it takes
         def application() -> Ingress:
             ingress = Ingress(make())
             on_ingress(ingress)

@@ -1,7 +1,6 @@
 """One replica: the server without its own sockets, in a process of its own that Serve starts and stops."""
 
 import asyncio
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -27,25 +26,28 @@ class Replica:
         settings: The same for all replicas.
     """
 
-    async def __init__(self, settings: Settings) -> None:
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc] # Serve awaits it
         configure_logs(settings)
         self._settings = settings
         self._stop = asyncio.Event()
         started: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
         self._running = asyncio.create_task(self._run(started), name="service")
-        await asyncio.wait([self._running, started], return_when=asyncio.FIRST_COMPLETED)
-        if self._running.done():
-            self._running.result()  # raises what kept it from starting
-        self._service = started.result()
+        self._tasks = [self._running]
+        self._service = await started
         shape_http_servers(websocket_options(settings), self._watch)
 
     async def _run(self, started: asyncio.Future[Service]) -> None:
         """Start and stop in one task, whatever task Serve uses for which."""
-        async with running_service(self._settings, select_engine(self._settings)) as service:
-            started.set_result(service)
-            await self._stop.wait()
+        try:
+            async with running_service(self._settings, select_engine(self._settings)) as service:
+                started.set_result(service)
+                await self._stop.wait()
+        except Exception as error:
+            if started.done():
+                raise
+            started.set_exception(error)
 
-    def __serve_build_asgi_app__(self) -> FastAPI:  # noqa: PLW3201 - its name in Serve
+    def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application that Serve calls."""
         context = serve.get_replica_context()
         app = create_app(self._service, on_started=lambda: log.info("ready", replica=context.replica_tag))
@@ -57,16 +59,17 @@ class Replica:
         return serve.get_replica_context().replica_tag, families_of(self._service.metrics.registry)
 
     async def check_health(self) -> None:
-        """Tell Serve to replace this replica if it has no service. An engine that is down is started again in it."""
-        if self._running.done():
-            raise RuntimeError("the service has ended")
+        """Tell Serve to replace this replica if it does not work. An engine that is down is started again in it."""
+        ended = [task.get_name() for task in self._tasks if task.done()]
+        if ended:
+            raise RuntimeError(f"the replica has no {ended[0]} any more")
 
     def _watch(self, ingress: Ingress) -> None:
-        self._watching = asyncio.create_task(self._drain(ingress), name="watch for drain")
+        self._tasks.append(asyncio.create_task(self._drain(ingress), name="watch for its end"))
 
     async def _drain(self, ingress: Ingress) -> None:
         await ingress.until_draining()
-        log.info("draining", sessions=len(self._service.connections))
+        await self._service.drain.run(self._settings.drain_timeout_sec)
 
     async def __del__(self) -> None:  # Serve awaits it
         """Stop the service, the engine last."""

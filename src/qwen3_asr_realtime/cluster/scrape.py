@@ -1,8 +1,7 @@
 """The measures of all replicas at one address: behind a proxy, a scraper would meet another replica each time."""
 
-import asyncio
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Protocol
 
 import structlog
 from fastapi import FastAPI, Response
@@ -54,7 +53,23 @@ def merged(replicas: Iterable[tuple[str, Families]]) -> bytes:
     return generate_latest(registry)
 
 
-def add_scrape(app: FastAPI, replicas: Any) -> None:
+class Answers(Protocol):
+    """What is coming back from all replicas."""
+
+    async def results_async(
+        self, *, timeout_s: float, return_exceptions: bool
+    ) -> list[tuple[str, Families] | BaseException]:
+        """Wait for it."""
+
+
+class Handle(Protocol):
+    """As much of Serve's handle of the replicas as is used here."""
+
+    def broadcast(self, method_name: str) -> Answers:
+        """Call a method of all replicas."""
+
+
+def add_scrape(app: FastAPI, replicas: Handle) -> None:
     """Let the application answer for all replicas at `/metrics`.
 
     Args:

@@ -15,10 +15,12 @@ from qwen3_asr_realtime.client.local_server import LocalServer
 
 START_TIMEOUT_S = 120.0
 REPLICA_TIMEOUT_S = 60.0
-RESIZE_TIMEOUT_S = 60.0
+REDEPLOY_TIMEOUT_S = 90.0
 POLL_S = 0.2
+REPLICA_PORTS = range(30_000, 31_000)
+"""Where Serve lets replicas listen by default."""
 
-RESIZE = Path(__file__).with_name("resize.py")
+REDEPLOY = Path(__file__).with_name("redeploy.py")
 
 
 class Cluster:
@@ -45,12 +47,9 @@ class Cluster:
         for process in self.processes():
             try:
                 if "ServeReplica" in " ".join(process.cmdline()):
-                    ports = [
-                        connection.laddr.port
-                        for connection in process.net_connections("tcp")
-                        if connection.status == psutil.CONN_LISTEN and 30_000 <= connection.laddr.port <= 31_000
-                    ]
-                    found.update({process.pid: port for port in ports})
+                    for connection in process.net_connections("tcp"):
+                        if connection.status == psutil.CONN_LISTEN and connection.laddr.port in REPLICA_PORTS:
+                            found[process.pid] = connection.laddr.port
             except psutil.NoSuchProcess:
                 continue
         return found
@@ -76,8 +75,8 @@ class Cluster:
         rows = csv.DictReader(io.StringIO(table.removeprefix("# ")))
         return sum(row["svname"].startswith("SERVE_REPLICA") and row["status"].startswith("UP") for row in rows)
 
-    def resize(self, replicas: int) -> None:
-        """Have another number of replicas."""
+    def redeploy(self, replicas: int) -> None:
+        """Have another number of replicas, all of them new."""
         subprocess.run(
-            [sys.executable, RESIZE, str(replicas)], env=self._environment, timeout=RESIZE_TIMEOUT_S, check=True
+            [sys.executable, REDEPLOY, str(replicas)], env=self._environment, timeout=REDEPLOY_TIMEOUT_S, check=True
         )

@@ -23,7 +23,8 @@ STOP_TIMEOUT_S = 60.0
 SETTINGS = {
     "ASR_ENGINE": "embedded",
     "EMBEDDED_WORKERS": "1",
-    "DRAIN_TIMEOUT_SEC": "10",
+    "DRAIN_TIMEOUT_SEC": "10",  # a sentence of seven seconds ends by itself
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "13",
     "MAX_BACKLOG_SEC": "10",
     "LOG_FORMAT": "json",
     # Ray's own processes are spared, on a machine that others use as well.
