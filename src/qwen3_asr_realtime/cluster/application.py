@@ -63,8 +63,9 @@ def application(plan: Plan, settings: Settings) -> serve.Application:
         settings: Of each replica.
     """
     environment = serve_environment(settings)
-    if not settings.embedded_workers:
-        settings = settings.model_copy(update={"embedded_workers": max(1, int(plan.cpus))})
+    # A replica is one process. Limits would be divided by the workers.
+    workers = settings.embedded_workers or max(1, int(plan.cpus))
+    settings = settings.model_copy(update={"server_workers": 1, "embedded_workers": workers})
     deployment = serve.deployment(
         Replica,
         name="server",

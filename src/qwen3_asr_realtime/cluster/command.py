@@ -48,17 +48,18 @@ def run_cluster(settings: Settings, plan: dict[str, Any], address: str | None) -
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"no Ray cluster: {error}") from error
     try:
+        replicas = application(Plan(**plan), settings)
         serve.start(
             http_options={"host": settings.server_host, "port": settings.server_port},
             controller_options={"runtime_env": {"env_vars": environment}},
         )
-        serve.run(application(Plan(**plan), settings), name=NAME)
+        serve.run(replicas, name=NAME)
         log.info("ready", port=settings.server_port)
         wait_for_signal()
         log.info("stopping")
         serve.delete(NAME)
         serve.shutdown()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise ClusterError(str(error)) from error
     finally:
         ray.shutdown()

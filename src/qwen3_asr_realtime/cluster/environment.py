@@ -1,4 +1,4 @@
-"""What Ray and its Serve library read from the environment, set for sessions that last: long WebSockets, not requests.
+"""What Ray and its library Serve read from the environment, made to suit sessions: WebSockets that last for hours.
 
 Ray reads these variables when it is imported, so they have to be there before. A value that is set already stays.
 """
@@ -46,7 +46,7 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         # A replica that has to go closes its sockets after this, sessions or not; so they have to end before.
         DRAINING_PERIOD: str(drain_s),
-        # What is said here is nobody's business, not even that something is.
+        # Ray would report to its makers how it is used.
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     return {name: os.environ.get(name, value) for name, value in fitting.items()}

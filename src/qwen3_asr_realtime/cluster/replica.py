@@ -69,7 +69,8 @@ class Replica:
 
     async def _drain(self, ingress: Ingress) -> None:
         await ingress.until_draining()
-        await self._service.drain.run(self._settings.drain_timeout_sec)
+        on_cut = self._service.metrics.limits_reached.labels("DRAIN_TIMEOUT_SEC").inc
+        await self._service.drain.run(self._settings.drain_timeout_sec, on_cut)
 
     async def __del__(self) -> None:  # Serve awaits it
         """Stop the service, the engine last."""

@@ -5,6 +5,7 @@ name: `make test-cluster`.
 """
 
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ SETTINGS = {
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "13",
     "MAX_BACKLOG_SEC": "10",
     "LOG_FORMAT": "json",
+    "RAY_AUTH_MODE": "token",  # with a token of its own, which Ray would else write into the home folder
     # Ray's own processes are spared, on a machine that others use as well.
     "RAY_DEDUP_LOGS": "0",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
@@ -52,7 +54,7 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two replicas that are ready."""
-    settings = {**SETTINGS, **{name: str(free_port()) for name in PORTS}}
+    settings = {**SETTINGS, "RAY_AUTH_TOKEN": secrets.token_hex(32), **{name: str(free_port()) for name in PORTS}}
     log = tmp_path_factory.mktemp("cluster") / "log"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local_server_module, "STOP_TIMEOUT_S", STOP_TIMEOUT_S)
