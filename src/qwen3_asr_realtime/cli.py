@@ -75,6 +75,36 @@ def serve() -> None:
 
 
 @app.command()
+def cluster(
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to use, such as auto; one on this machine if left out.")
+    ] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="Replicas, the least there are.")] = 1,
+    max_replicas: Annotated[int, typer.Option(min=0, help="Most replicas, added as sessions come; 0: no more.")] = 0,
+    sessions_per_replica: Annotated[
+        int, typer.Option(min=0, help="Mean beyond which one is added; 0: 70 % of MAX_SESSIONS.")
+    ] = 0,
+    cpus: Annotated[float, typer.Option(min=0.1, help="CPU cores of a replica.")] = 1.0,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of a replica.")] = 0.0,
+) -> None:
+    """Run replicas of the server on a Ray cluster, behind one address. The settings of serve hold for each replica."""
+    from qwen3_asr_realtime.cluster.command import ClusterError, run_cluster  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.settings import SettingsError, load_settings  # noqa: PLC0415 - quick --help
+
+    plan = {
+        "min_replicas": replicas,
+        "max_replicas": max_replicas,
+        "sessions_per_replica": sessions_per_replica,
+        "cpus": cpus,
+        "gpus": gpus,
+    }
+    try:
+        run_cluster(load_settings(), plan, address)
+    except (SettingsError, ClusterError) as error:
+        _stop(error)
+
+
+@app.command()
 def transcribe(
     files: Annotated[list[Path], typer.Argument(help="Audio files of any common format.", show_default=False)],
     url: Annotated[str, typer.Option(help="WebSocket address of the server.")] = DEFAULT_URL,

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 import uvicorn
@@ -176,11 +176,18 @@ def http_server(service: Service, listener: socket.socket | None, on_started: Ca
             create_app(service, started),
             log_config=None,
             access_log=False,
-            ws="websockets-sansio",
-            ws_max_size=service.settings.max_frame_mib * 1024 * 1024,
-            ws_per_message_deflate=False,
-            ws_ping_interval=PING_INTERVAL_S,
-            ws_ping_timeout=None,
             timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
+            **websocket_options(service.settings),
         )
     )
+
+
+def websocket_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of `uvicorn.Config` for long-lived WebSockets."""
+    return {
+        "ws": "websockets-sansio",
+        "ws_max_size": settings.max_frame_mib * 1024 * 1024,
+        "ws_per_message_deflate": False,
+        "ws_ping_interval": PING_INTERVAL_S,
+        "ws_ping_timeout": None,
+    }
