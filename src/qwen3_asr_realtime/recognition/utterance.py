@@ -361,10 +361,10 @@ class Utterance:
                     final = await self._finals.hear(segment, length, self._priority(segment))
                     self.ledger.engine_ended_s = self._now_s()
                 break
-            except (EngineError, TimeoutError) as error:
+            except Exception as error:
                 self.ledger.retried = True
                 reason = str(error) or f"no answer within {self._cadence.timeout_s:g} s"
-                log.warning("final decode failed", attempt=attempt, reason=reason)
+                _log_failure("final decode failed", error, attempt=attempt, reason=reason)
                 if attempt == FINAL_ATTEMPTS:
                     raise EngineError(reason) from error
         self._speaker.backlog.remove(length)
@@ -396,9 +396,7 @@ class Utterance:
             segment.decoded_samples = decoded_before  # given up: somebody may be waiting for it, and no audio follow
             return
         if (error := tentative.task.exception()) is not None:
-            if not isinstance(error, EngineError):
-                raise error
-            log.warning("tentative decode failed", reason=str(error))
+            _log_failure("tentative decode failed", error, reason=str(error))
             return
         hypothesis = tentative.task.result()
         if final:
@@ -415,3 +413,14 @@ class Utterance:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _log_failure(event: str, error: BaseException, **fields: object) -> None:
+    """Log a decode that failed: in a line if engine or clock say so, with a traceback if it is a defect.
+
+    A defect that some audio or text brings out harms its own item and not the session, like any other failure.
+    """
+    if isinstance(error, EngineError | TimeoutError):
+        log.warning(event, **fields)
+    else:
+        log.error(event, exc_info=error, **fields)

@@ -1,7 +1,9 @@
 """Logs: structured lines from us and from the libraries, in one format, on standard error."""
 
 import logging
+import os
 import sys
+from pathlib import Path
 
 import structlog
 
@@ -11,9 +13,11 @@ from qwen3_asr_realtime.settings import Settings
 def configure_logs(settings: Settings) -> None:
     """Send all logging to standard error, for people or for machines.
 
-    Audio, transcripts and keys are never logged.
+    Audio, transcripts and keys are never logged, so tracebacks come without the values of variables. A line that
+    cannot be written is lost and harms nothing.
     """
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    stream = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # None: whoever started us has closed it
+    console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -21,9 +25,12 @@ def configure_logs(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -31,7 +38,7 @@ def configure_logs(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
