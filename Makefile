@@ -10,7 +10,7 @@ AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
-	test test-basic test-vad test-sdk test-vllm test-image vllm-cpu conformance mutations lint types bench \
+	test test-basic test-vad test-faults test-sdk test-vllm test-image vllm-cpu conformance mutations lint types bench \
 	docker-build docker-build-gpu docker-run clean clean-all
 
 help: ## List the targets
@@ -86,6 +86,9 @@ test-basic: dev-tools ## Run the tests of the protocol and the server
 
 test-vad: dev-tools ## Run the tests of voice activity detection
 	$(BIN)/pytest tests/vad
+
+test-faults: dev-tools ## Run the tests of what fails: clients, engines, disks, clocks
+	$(BIN)/pytest tests/faults
 
 test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own, against the server
 	UV=$(UV) $(BIN)/pytest tests/sdk

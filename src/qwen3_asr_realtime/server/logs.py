@@ -1,9 +1,7 @@
 """Logs: structured lines from us and from the libraries, in one format, on standard error."""
 
 import logging
-import os
 import sys
-from pathlib import Path
 
 import structlog
 
@@ -16,8 +14,8 @@ def configure_logs(settings: Settings) -> None:
     Audio, transcripts and keys are never logged, so tracebacks come without the values of variables. A line that
     cannot be written is lost and harms nothing.
     """
-    stream = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # None: whoever started us has closed it
-    console = settings.log_format == "console" or (settings.log_format == "auto" and stream.isatty())
+    terminal = sys.stderr is not None and sys.stderr.isatty()  # None: whoever started us has closed it
+    console = settings.log_format == "console" or (settings.log_format == "auto" and terminal)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -38,7 +36,7 @@ def configure_logs(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
