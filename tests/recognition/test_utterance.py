@@ -514,6 +514,21 @@ class TestFaults:
         await talk.finish()
         talk.assert_nothing_left()
 
+    async def test_a_recording_that_is_sent_at_once_keeps_no_speaker_waiting(self):
+        """Its sentences wait behind what others say, and others' finals are still begun early."""
+        talk = Talk(HearingEngine(), backlog=Backlog(10 * SAMPLE_RATE))
+        talk.start()
+        talk.add(words(12))
+        talk.stop()
+        async with other_decode(talk.scheduler):
+            talk.utterance.finish()
+            await everything_ready()
+            assert talk.scheduler.waiting == 1
+            assert not talk.scheduler.finals_wait
+        await talk.task
+        assert talk.transcript == text(1, 12)
+        assert [call.priority for call in talk.engine.finals] == [Priority.RECORDING]
+
     @pytest.mark.parametrize(("kind", "end"), [("partial", "completed"), ("final", "failed")])
     async def test_a_defect_of_the_engine_harms_no_more_than_a_failure_and_is_not_hidden(self, kind, end):
         defect = ZeroDivisionError("defect")

@@ -313,7 +313,7 @@ class Utterance:
 
     def _priority(self, segment: Segment) -> Priority:
         if self._finished:
-            return Priority.FINAL
+            return Priority.RECORDING if self._backlog.is_long else Priority.FINAL
         if self._work(segment) is _Work.SPECULATION:
             return Priority.SPECULATIVE_FINAL
         return Priority.FIRST_PARTIAL if self._previews.first_s is None else Priority.PARTIAL
@@ -346,10 +346,9 @@ class Utterance:
         finally:
             self._turn = None
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> bool:
         """The slot is needed for something final."""
-        if self._tentative is not None:
-            self._tentative.task.cancel()
+        return self._tentative is not None and self._tentative.task.cancel()
 
     async def _final(self, segment: Segment) -> Hypothesis:
         """The final hypothesis of a closed segment; a failed attempt is repeated once."""
