@@ -14,6 +14,7 @@ from tests.server.harness import Client, Server, eventually, running_server
 from qwen3_asr_realtime.engines.base import SegmentOptions
 from qwen3_asr_realtime.engines.scripted import Call, Reply, Script, ScriptedEngine, ScriptedStream, counted_words
 from qwen3_asr_realtime.samples import SAMPLE_RATE
+from qwen3_asr_realtime.server.counting import LocalCount
 
 STARTED = "input_audio_buffer.speech_started"
 STOPPED = "input_audio_buffer.speech_stopped"
@@ -61,7 +62,8 @@ async def watched_server(script: Script = counted_words, **settings: Any) -> Asy
     """A server that holds nothing of its sessions in the end: no task, socket, turn or stream of the engine."""
     engine = WatchedEngine(script)
     async with running_server(engine, **settings) as server:
-        tasks = asyncio.all_tasks()
+        tasks, count = asyncio.all_tasks(), server.service.admission.count
+        assert isinstance(count, LocalCount)
         yield server
         nothing = {"sessions": 0, "admitted": 0, "decodes": 0, "streams": 0, "sockets": 0, "tasks": set()}
 
@@ -69,7 +71,7 @@ async def watched_server(script: Script = counted_words, **settings: Any) -> Asy
             scheduler = server.service.recogniser.scheduler
             return {
                 "sessions": len(server.service.connections),
-                "admitted": server.service.admission.sessions,
+                "admitted": count.sessions,
                 "decodes": scheduler.running + scheduler.waiting,
                 "streams": engine.open_streams,
                 "sockets": open_sockets(server.port),
@@ -97,6 +99,11 @@ async def assert_served(client: Client, speech: bytes) -> None:
     assert [event["transcript"].split()[:4] for event in events if event["type"] == COMPLETED] == [
         ["w1", "w2", "w3", "w4"]
     ]
+
+
+def times_reached(server: Server, limit: str) -> float:
+    """How often a limit has been reached, as `/metrics` says."""
+    return server.service.metrics.registry.get_sample_value("qwen3_asr_limits_reached_total", {"limit": limit}) or 0.0
 
 
 def raw_socket(client: Client) -> socket.socket:

@@ -313,7 +313,7 @@ class Utterance:
 
     def _priority(self, segment: Segment) -> Priority:
         if self._finished:
-            return Priority.RECORDING if self._backlog.is_long else Priority.FINAL
+            return Priority.RECORDING if self._speaker.backlog.is_long else Priority.FINAL
         if self._work(segment) is _Work.SPECULATION:
             return Priority.SPECULATIVE_FINAL
         return Priority.FIRST_PARTIAL if self._previews.first_s is None else Priority.PARTIAL

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from qwen3_asr_realtime.engines.base import Engine
 from qwen3_asr_realtime.server.address import bound_socket, realtime_url
@@ -18,7 +19,7 @@ from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.metrics import Metrics
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.server.signals import StopSignals
-from qwen3_asr_realtime.server.transports import HEAD_BYTES_MAX, LightWebSocket, prompt_http
+from qwen3_asr_realtime.server.transports import HEAD_BYTES_MAX, light_websocket, prompt_http
 from qwen3_asr_realtime.settings import Settings
 
 CLOSING_TIMEOUT_S = 2
@@ -154,7 +155,7 @@ async def _stop(service: Service, server: uvicorn.Server) -> None:
 
 
 def _has_websockets(server: uvicorn.Server) -> bool:
-    return any(isinstance(connection, LightWebSocket) for connection in server.server_state.connections)
+    return any(isinstance(connection, WebSocketsSansIOProtocol) for connection in server.server_state.connections)
 
 
 def http_server(service: Service, listener: socket.socket | None, on_started: Callable[[], None]) -> uvicorn.Server:
@@ -171,14 +172,15 @@ def http_server(service: Service, listener: socket.socket | None, on_started: Ca
             listener.listen()  # connections wait in its queue until uvicorn takes them, in a moment
         on_started()
 
+    reached = service.metrics.limits_reached.labels
     return uvicorn.Server(
         uvicorn.Config(
             create_app(service, started),
             log_config=None,
             access_log=False,
-            http=prompt_http(service.settings.request_timeout_sec),
+            http=prompt_http(service.settings.request_timeout_sec, reached("REQUEST_TIMEOUT_SEC").inc),
             h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-            ws=LightWebSocket,
+            ws=light_websocket(reached("UNREAD_TIMEOUT_SEC").inc),
             ws_max_size=service.settings.max_frame_mib * 1024 * 1024,
             ws_per_message_deflate=False,
             ws_ping_interval=PING_INTERVAL_S,

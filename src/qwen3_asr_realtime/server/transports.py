@@ -1,6 +1,7 @@
 """uvicorn's two protocols, HTTP and WebSocket, with the bounds that they lack."""
 
 import asyncio
+from collections.abc import Callable
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -10,11 +11,12 @@ HEAD_BYTES_MAX = 64 * 1024
 """Request line and headers; browsers stay below 16 KiB. (httptools, the faster parser, knows no bound.)"""
 
 
-def prompt_http(timeout_s: float) -> type[asyncio.Protocol]:
+def prompt_http(timeout_s: float, on_timeout: Callable[[], object]) -> type[asyncio.Protocol]:
     """HTTP, for `uvicorn.Config`, with clients that may be slow on purpose; uvicorn waits for them for ever.
 
     Args:
         timeout_s: Time for a request and its answer, or for a handshake; past it the connection is dropped.
+        on_timeout: Called when one is.
     """
 
     class PromptHttp(H11Protocol):
@@ -22,12 +24,12 @@ def prompt_http(timeout_s: float) -> type[asyncio.Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
             super().connection_made(transport)
-            self._too_late = self.loop.call_later(timeout_s, transport.abort)
+            self._too_late = self.loop.call_later(timeout_s, self._drop)
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
             self._too_late.cancel()
-            self._too_late = self.loop.call_later(timeout_s, self.transport.abort)
+            self._too_late = self.loop.call_later(timeout_s, self._drop)
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
             self._too_late.cancel()
@@ -37,16 +39,29 @@ def prompt_http(timeout_s: float) -> type[asyncio.Protocol]:
             self._too_late.cancel()
             super().connection_lost(exc)
 
+        def _drop(self) -> None:
+            on_timeout()
+            self.transport.abort()
+
     return PromptHttp
 
 
-class LightWebSocket(WebSocketsSansIOProtocol):
-    """A WebSocket that keeps nothing of its last frame, which may have 16 MiB, once the connection is over.
+def light_websocket(on_unread: Callable[[], object]) -> type[asyncio.Protocol]:
+    """WebSockets, for `uvicorn.Config`, that keep nothing of their last frame, of 16 MiB perhaps, when they are over.
 
     Parser and connection hold each other, and so would wait for a full garbage collection.
+
+    Args:
+        on_unread: Called when the system has dropped a connection because its client took nothing for too long.
     """
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport at the end."""
-        super().connection_lost(exc)
-        self.conn.parser.close()
+    class LightWebSocket(WebSocketsSansIOProtocol):
+        """A connection from the handshake to the end."""
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self.conn.parser.close()
+            if isinstance(exc, TimeoutError):
+                on_unread()
+
+    return LightWebSocket
