@@ -10,8 +10,8 @@ AUDIO := tests/speech/libri_0870.wav
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
-	test test-basic test-vad test-sdk test-asyncapi test-vllm test-image test-cluster vllm-cpu conformance mutations \
-	lint types bench \
+	test test-basic test-vad test-faults test-sdk test-asyncapi test-vllm test-image test-cluster vllm-cpu \
+	conformance mutations lint types bench \
 	docker-build docker-build-gpu docker-run clean clean-all
 
 help: ## List the targets
@@ -88,6 +88,9 @@ test-basic: dev-tools ## Run the tests of the protocol and the server
 test-vad: dev-tools ## Run the tests of voice activity detection
 	$(BIN)/pytest tests/vad
 
+test-faults: dev-tools ## Run the tests of what fails: clients, engines, disks, clocks
+	$(BIN)/pytest tests/faults
+
 test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own, against the server
 	UV=$(UV) $(BIN)/pytest tests/sdk
 
@@ -106,7 +109,7 @@ vllm-cpu: dev-tools ## Build .venv-vllm, vLLM on the CPU, for those tests and fo
 
 test-cluster: $(UV) ## Run replicas on a Ray cluster of this machine, in .venv-cluster; kill one, take one away
 	UV_PROJECT_ENVIRONMENT=.venv-cluster $(UV) sync --extra cluster --extra dev
-	.venv-cluster/bin/python -m pytest -W ignore::DeprecationWarning tests/cluster
+	.venv-cluster/bin/python -m pytest -W ignore::DeprecationWarning tests/cluster tests/cluster/live
 
 conformance: dev-tools ## Hold the server (or URL=... another) against the protocol, line by line
 	$(BIN)/qwen3-asr-realtime conformance $(if $(URL),--url $(URL),--strict)

@@ -1,5 +1,6 @@
 """What the benchmarks share: real speech with known transcripts, and sessions against a server of their own."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from qwen3_asr_realtime.client.events import Final, Preview
 from qwen3_asr_realtime.client.local_server import LocalServer
 from qwen3_asr_realtime.client.realtime import RealtimeClient
 from qwen3_asr_realtime.client.transcription import SendLog, TranscribeOptions, Transcription
+from qwen3_asr_realtime.load.fleet import Fleet
+from qwen3_asr_realtime.load.recordings import find_sources, read_recording
+from qwen3_asr_realtime.load.session import Pace
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples, samples_from_ms
 
 SPEECH = Path(__file__).parents[1] / "tests" / "speech"
@@ -87,6 +91,30 @@ async def transcribe(server: LocalServer, samples: Samples, options: TranscribeO
             else:
                 raise ServerFailure(str(event))
         return Result(result.previews, result.finals, transcription.log)
+
+
+def fleet(server: LocalServer, *, duration_s: float, speed: float = 1.0, seed: int = 1, stop: asyncio.Event) -> Fleet:
+    """Clients in processes of their own, as `qwen3-asr-realtime bench` has them, with the recordings of the package.
+
+    Args:
+        server: Whom they talk to.
+        duration_s: Audio of each session.
+        speed: Multiple of real time.
+        seed: Which conversations.
+        stop: Cuts them short.
+    """
+    sources = find_sources([])
+    return Fleet(
+        url=server.url,
+        api_key=None,
+        sources=sources,
+        recordings=[read_recording(source) for source in sources],
+        pace=Pace(mode="vad", frame_ms=100, speed=speed, silence_ms=None, language=None),
+        duration_s=duration_s,
+        seed=seed,
+        server_pid=server.pid,
+        stop=stop,
+    )
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,6 +1,11 @@
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+APART = {Path(__file__).parent / room for room in ("asyncapi", "cluster/live", "faults", "sdk", "vllm")}
+"""Rooms that take minutes, or an environment of their own. They run only where they are asked for by name."""
 
 # The machines are shared, and the first use of all of Unicode builds tables for over a second.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -9,3 +14,11 @@ settings.load_profile("shared")
 # A shell ignores Ctrl-C for what it starts in the background, and programs inherit that; some tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the rooms apart out of a run of all tests."""
+    if collection_path not in APART:
+        return None
+    asked_for = (Path(argument.split("::")[0]).absolute() for argument in config.args)
+    return None if any(path.is_relative_to(collection_path) for path in asked_for) else True

@@ -168,6 +168,10 @@ class Settings(BaseSettings):
     """Longest `audio` text of one append (the documented limit); a longer one gets an error."""
     max_backlog_sec: float = Field(default=120.0, ge=1, le=3600)
     """Audio of one session that may wait to be recognised; past it the socket is not read (64 kB per second)."""
+    request_timeout_sec: float = Field(default=10.0, ge=0.1, le=3600)
+    """Time for an HTTP request and its answer, or for a WebSocket's handshake; past it the connection is dropped."""
+    unread_timeout_sec: float = Field(default=60.0, ge=0, le=86_400)
+    """A client whose system takes nothing of what is sent to it for so long is gone: it is dropped; 0 means never."""
     max_unsent_events: int = Field(default=1000, ge=10, le=1_000_000)
     """Events one client may leave unread; past it the connection is closed. Previews do not pile up."""
 

@@ -13,12 +13,6 @@ HERE = Path(__file__).parent
 TOOLS = HERE.parents[1] / ".asyncapi"
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave this folder out of a run of all tests."""
-    asked_for = (Path(argument.split("::")[0]).absolute() for argument in config.args)
-    return None if any(path.is_relative_to(HERE) for path in asked_for) else True
-
-
 @pytest.fixture(scope="session")
 def parser() -> list[str]:
     """The command that runs it, installed next to the sources where it is not yet."""

@@ -38,7 +38,19 @@ def test_the_more_urgent_go_first():
         line.join(priority, claim(priority))
 
     assert line.count(Priority.FINAL) == 1
-    assert order(line) == [Priority.FINAL, Priority.SPECULATIVE_FINAL, Priority.FIRST_PARTIAL, Priority.PARTIAL]
+    *urgent, recording, partial = order(line)
+    assert urgent == [Priority.FINAL, Priority.SPECULATIVE_FINAL, Priority.FIRST_PARTIAL]
+    assert (recording, partial) == (Priority.RECORDING, Priority.PARTIAL)  # alike, and it came first
+
+
+def test_recordings_may_be_left_out():
+    line = WaitingLine()
+    line.join("recording", claim(Priority.RECORDING))
+    line.join("partial", claim())
+
+    assert line.next(recordings=False) == "partial"
+    assert line.next(recordings=False) is None
+    assert line.next() == "recording"
 
 
 def test_then_the_earlier_deadline():
@@ -171,4 +183,5 @@ def test_everybody_comes_out_once_and_by_priority(steps):
     out = order(line)
 
     assert sorted(out) == sorted(waiting)
-    assert [waiting[key] for key in out] == sorted(waiting.values())
+    ranks = {key: min(priority, Priority.PARTIAL) for key, priority in waiting.items()}  # recordings rank with partials
+    assert [ranks[key] for key in out] == sorted(ranks.values())

@@ -21,11 +21,17 @@ def scheduler_with(slots, **options):
 class Worker:
     """Somebody who wants a slot, holds it for a while, and says what happens."""
 
-    def __init__(self, scheduler, name="", priority=Priority.PARTIAL, *, hold_s=1.0, diary=None):
+    def __init__(self, scheduler, name="", priority=Priority.PARTIAL, *, hold_s=1.0, diary=None, stays=False):
         self.gave_up = asyncio.Event()
-        self.turn = scheduler.turn(Claim("", priority, 0.0), self.gave_up.set)
+        self.stays = stays
+        self.turn = scheduler.turn(Claim("", priority, 0.0), self.give_up)
         self.held = False
         self.task = asyncio.create_task(self.work(scheduler, name, hold_s, [] if diary is None else diary))
+
+    def give_up(self):
+        if not self.stays:
+            self.gave_up.set()
+        return not self.stays
 
     async def work(self, scheduler, name, hold_s, diary):
         async with scheduler.slot(self.turn):
@@ -119,6 +125,16 @@ class TestScheduler:
 
         assert [worker.gave_up.is_set() for worker in (speculation, partial, first)] == [False, True, False]
 
+    async def test_who_cannot_give_up_is_not_counted_on(self):
+        scheduler = scheduler_with(2)
+        Worker(scheduler, priority=Priority.PARTIAL, stays=True)
+        speculation = Worker(scheduler, priority=Priority.SPECULATIVE_FINAL)
+        await everything_ready()
+        Worker(scheduler, priority=Priority.FINAL)
+        await everything_ready()
+
+        assert speculation.gave_up.is_set()
+
     async def test_a_turn_that_runs_and_is_final_by_now_does_not_give_up(self):
         scheduler = scheduler_with(1)
         running = Worker(scheduler, priority=Priority.SPECULATIVE_FINAL)
@@ -128,6 +144,17 @@ class TestScheduler:
         await everything_ready()
 
         assert not running.gave_up.is_set()
+
+    @pytest.mark.parametrize(("slots", "at_most"), [(1, 1), (2, 1), (3, 2)])
+    async def test_recordings_leave_a_slot_to_speakers(self, slots, at_most):
+        scheduler = scheduler_with(slots)
+        recordings = [Worker(scheduler, priority=Priority.RECORDING, stays=True) for _ in range(5)]
+        await everything_ready()
+        assert sum(worker.held for worker in recordings) == at_most
+
+        assert scheduler.load(besides=None) == at_most / slots
+        await asyncio.sleep(4.5 / at_most)
+        assert all(worker.task.done() or worker.held for worker in recordings)
 
     async def test_slots_follow_the_limit(self):
         scheduler = Scheduler(ConcurrencyLimit(8, target_s=0.5))
@@ -205,7 +232,7 @@ class TestScheduler:
                         workers[number % len(workers)].turn.hurry(priority)
                 assert scheduler.running <= slots
                 assert sum(worker.held for worker in workers) <= scheduler.running
-                assert scheduler.running == slots or scheduler.waiting == 0
+                assert scheduler.running == slots or scheduler.speakers_wait == 0
             await asyncio.gather(*(worker.task for worker in workers), return_exceptions=True)
             assert (scheduler.running, scheduler.waiting) == (0, 0)
 

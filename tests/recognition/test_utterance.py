@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from tests.recognition.hearing import BROKEN, HANGING, HearingEngine, Reply, silence, text, words
 from tests.recognition.talk import CADENCE, Talk, other_decode
 from tests.recognition.virtual_time import everything_ready, run
@@ -516,17 +517,33 @@ class TestFaults:
         await talk.finish()
         talk.assert_nothing_left()
 
-    @pytest.mark.parametrize("kind", ["partial", "final"])
-    async def test_a_defect_of_the_engine_is_not_hidden(self, kind):
-        talk = Talk(HearingEngine(only(kind, Reply(error=ZeroDivisionError("defect")))))
+    async def test_a_recording_that_is_sent_at_once_keeps_no_speaker_waiting(self):
+        """Its sentences wait behind what others say, and others' finals are still begun early."""
+        talk = Talk(HearingEngine(), backlog=Backlog(10 * SAMPLE_RATE))
         talk.start()
-        talk.add(words(4))
-        if kind == "final":
-            talk.stop()
-        with pytest.raises(ZeroDivisionError):
-            await talk.task
+        talk.add(words(12))
+        talk.stop()
+        async with other_decode(talk.scheduler):
+            talk.utterance.finish()
+            await everything_ready()
+            assert talk.scheduler.waiting == 1
+            assert not talk.scheduler.finals_wait
+        await talk.task
+        assert talk.transcript == text(1, 12)
+        assert [call.priority for call in talk.engine.finals] == [Priority.RECORDING]
 
-        assert talk.ends == []
+    @pytest.mark.parametrize(("kind", "end"), [("partial", "completed"), ("final", "failed")])
+    async def test_a_defect_of_the_engine_harms_no_more_than_a_failure_and_is_not_hidden(self, kind, end):
+        defect = ZeroDivisionError("defect")
+        talk = Talk(HearingEngine(only(kind, Reply(error=defect))))
+        talk.start()
+        with capture_logs() as logs:
+            await talk.say(words(4))
+            talk.stop()
+            await talk.finish()
+
+        assert [how for how, *_ in talk.ends] == [end]
+        assert defect in [line.get("exc_info") for line in logs if line["log_level"] == "error"]
         talk.assert_nothing_left()
 
 

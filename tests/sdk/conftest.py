@@ -19,20 +19,13 @@ from tests.sdk.sdk import Program, Sdk
 from harness import english_clips, silence
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 UV = str(Path(shutil.which(os.environ.get("UV", "uv")) or ROOT / ".uv" / "bin" / "uv").absolute())
 
 VERSIONS = ("1.25.6", "1.25.24", "2.0.2")
 """The first that has `end_session`, the last of its line, and the newest (whose class for it 1.27.8 has as well)."""
 
 Environments = Callable[[str], Sdk]
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave this folder out of a run of all tests."""
-    asked_for = (Path(argument.split("::")[0]).absolute() for argument in config.args)
-    return None if any(path.is_relative_to(HERE) for path in asked_for) else True
 
 
 @pytest.fixture(scope="session")

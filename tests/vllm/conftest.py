@@ -16,8 +16,6 @@ import pytest
 from harness import english_clips, silence
 from qwen3_asr_realtime.samples import Samples
 
-HERE = Path(__file__).parent
-
 ENGINE_ARGS: Mapping[str, Any] = {"enforce_eager": True, "block_size": 32, "skip_mm_profiling": True}
 """Nothing is compiled or measured at the start, and the blocks of the cache are as small as a CPU has them."""
 
@@ -30,12 +28,6 @@ CPU_ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # else all servers share the first core
     "VLLM_NO_USAGE_STATS": "1",
 }
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave this folder out of a run of all tests."""
-    asked_for = (Path(argument.split("::")[0]).absolute() for argument in config.args)
-    return None if any(path.is_relative_to(HERE) for path in asked_for) else True
 
 
 @pytest.hookimpl(tryfirst=True)

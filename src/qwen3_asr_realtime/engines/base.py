@@ -17,12 +17,16 @@ from qwen3_asr_realtime.samples import NO_SAMPLES, Samples
 
 
 class Priority(IntEnum):
-    """Order of work, most urgent first. Engines with a queue of their own (vLLM) pass it on."""
+    """Order of work, most urgent first. Engines with a queue of their own (vLLM) pass it on.
+
+    RECORDING: a final of audio that came much faster than anybody speaks, so that nobody waits for this sentence.
+    """
 
     FINAL = 0
     SPECULATIVE_FINAL = 1
     FIRST_PARTIAL = 2
     PARTIAL = 3
+    RECORDING = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,11 @@ class Backlog:
         self._room = asyncio.Event()
         self._room.set()
 
+    @property
+    def is_long(self) -> bool:
+        """Whether half of what may wait does: more than comes together as fast as it can be spoken."""
+        return 2 * self.amount > self.limit
+
     def add(self, amount: int) -> None:
         """More has come in."""
         self.amount += amount

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from qwen3_asr_realtime.engines.base import Priority
 
 KeyT = TypeVar("KeyT")
+_RECORDING = Priority.RECORDING
 
 SWEEP_ARRIVALS = 256
 """After so many arrivals of others it is forgotten what somebody had who is away: connections come and go."""
@@ -75,11 +76,16 @@ class WaitingLine(Generic[KeyT]):
             claim, _ = self._waiting.pop(key)
             self._go(claim.tenant, 0.0)
 
-    def next(self) -> KeyT | None:
-        """Take out who is next, or None if nobody waits; `done` has to follow."""
-        if not self._waiting:
+    def next(self, *, recordings: bool = True) -> KeyT | None:
+        """Take out who is next, or None if nobody waits; `done` has to follow.
+
+        Args:
+            recordings: Whether recordings count as waiting.
+        """
+        waiting = (key for key, (claim, _) in self._waiting.items() if recordings or claim.priority is not _RECORDING)
+        key = min(waiting, key=self._rank, default=None)
+        if key is None:
             return None
-        key = min(self._waiting, key=self._rank)
         claim, _ = self._waiting.pop(key)
         self._floor_s = max(self._floor_s, self._tenants[claim.tenant].served_s)
         return key
@@ -92,7 +98,8 @@ class WaitingLine(Generic[KeyT]):
 
     def _rank(self, key: KeyT) -> tuple[Priority, float, float, int]:
         claim, arrival = self._waiting[key]
-        return claim.priority, self._tenants[claim.tenant].served_s, claim.deadline_s, arrival
+        # Recordings and partials share alike, or many speakers would stop a recording altogether.
+        return min(claim.priority, Priority.PARTIAL), self._tenants[claim.tenant].served_s, claim.deadline_s, arrival
 
     def _go(self, tenant_name: str, service_s: float) -> None:
         tenant = self._tenants[tenant_name]

@@ -8,6 +8,7 @@ no slot is free, a partial or a speculation gives its slot up.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import islice
 
 from qwen3_asr_realtime.engines.base import Priority
 from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
@@ -27,7 +28,7 @@ Observe = Callable[[Priority, float, float], None]
 class Turn:
     """One claim to decode, from asking to being done."""
 
-    def __init__(self, scheduler: "Scheduler", claim: Claim, give_up: Callable[[], None]) -> None:
+    def __init__(self, scheduler: "Scheduler", claim: Claim, give_up: Callable[[], bool]) -> None:
         """Use `Scheduler.turn`."""
         self.claim = claim
         self.give_up = give_up
@@ -66,8 +67,13 @@ class Scheduler:
         return len(self._line)
 
     def load(self, besides: Turn | None) -> float:
-        """Decodes that run or wait, for each slot, not counting one's own."""
-        return (self.running + self.waiting - (besides is not None)) / self.limit.slots
+        """Decodes that run or wait, for each slot; one's own does not count, nor do recordings that wait."""
+        return (self.running + self.speakers_wait - (besides is not None)) / self.limit.slots
+
+    @property
+    def speakers_wait(self) -> int:
+        """Turns that wait and are not of a recording."""
+        return self.waiting - self._line.count(Priority.RECORDING)
 
     @property
     def finals_wait(self) -> bool:
@@ -84,12 +90,12 @@ class Scheduler:
         self._final_delay_s += (waited_s - self._final_delay_s) * DELAY_WEIGHT
         self._delay_noted_at_s = now_s
 
-    def turn(self, claim: Claim, give_up: Callable[[], None] = lambda: None) -> Turn:
+    def turn(self, claim: Claim, give_up: Callable[[], bool] = lambda: False) -> Turn:
         """A claim to be used with `slot`.
 
         Args:
             claim: What it is entitled to.
-            give_up: Called when the slot is needed for something final; the holder is to leave it soon.
+            give_up: Called when the slot is needed for something final; tells whether the holder leaves it soon.
         """
         return Turn(self, claim, give_up)
 
@@ -128,8 +134,14 @@ class Scheduler:
             turn.claim.priority = priority
             self._grant()
 
+    @property
+    def _recordings_may_run(self) -> bool:
+        """Whether there is a slot for them beside one that is kept free: they do not give up what they have."""
+        running = sum(turn.claim.priority is Priority.RECORDING for turn in self._running)
+        return running < max(1, self.limit.slots - 1)
+
     def _grant(self) -> None:
-        while self.running < self.limit.slots and (turn := self._line.next()) is not None:
+        while self.running < self.limit.slots and (turn := self._line.next(recordings=self._recordings_may_run)):
             self._running.add(turn)
             turn.granted.set()
         lacking = self._line.count(Priority.FINAL) - len(self._giving_up)
@@ -139,6 +151,5 @@ class Scheduler:
                 key=lambda turn: turn.claim.priority,
                 reverse=True,
             )
-            for turn in least_urgent[:lacking]:
-                self._giving_up.add(turn)
-                turn.give_up()
+            giving_up = (turn for turn in least_urgent if turn.give_up())
+            self._giving_up.update(islice(giving_up, lacking))

@@ -314,7 +314,7 @@ class Utterance:
 
     def _priority(self, segment: Segment) -> Priority:
         if self._finished:
-            return Priority.FINAL
+            return Priority.RECORDING if self._speaker.backlog.is_long else Priority.FINAL
         if self._work(segment) is _Work.SPECULATION:
             return Priority.SPECULATIVE_FINAL
         return Priority.FIRST_PARTIAL if self._previews.first_s is None else Priority.PARTIAL
@@ -351,11 +351,11 @@ class Utterance:
         self.ledger.timeouts += timed_out
         self.ledger.errors += not timed_out
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> bool:
         """The slot is needed for something final."""
-        if self._tentative is not None:
-            self.ledger.given_up += 1
-            self._tentative.task.cancel()
+        given_up = self._tentative is not None and self._tentative.task.cancel()
+        self.ledger.given_up += given_up
+        return given_up
 
     async def _final(self, segment: Segment) -> Hypothesis:
         """The final hypothesis of a closed segment; a failed attempt is repeated once."""
@@ -367,11 +367,11 @@ class Utterance:
                     final = await self._finals.hear(segment, length, self._priority(segment))
                     self.ledger.engine_ended_s = self._now_s()
                 break
-            except (EngineError, TimeoutError) as error:
+            except Exception as error:
                 self.ledger.retried = True
                 self._note_failure(timed_out=isinstance(error, TimeoutError))
                 reason = str(error) or f"no answer within {self._cadence.timeout_s:g} s"
-                log.warning("final decode failed", attempt=attempt, reason=reason)
+                _log_failure("final decode failed", error, attempt=attempt, reason=reason)
                 if attempt == FINAL_ATTEMPTS:
                     raise EngineError(reason) from error
         self._speaker.backlog.remove(length)
@@ -404,10 +404,8 @@ class Utterance:
             segment.decoded_samples = decoded_before  # given up: somebody may be waiting for it, and no audio follow
             return
         if (error := tentative.task.exception()) is not None:
-            if not isinstance(error, EngineError):
-                raise error
             self._note_failure(timed_out=False)
-            log.warning("tentative decode failed", reason=str(error))
+            _log_failure("tentative decode failed", error, reason=str(error))
             return
         hypothesis = tentative.task.result()
         if final:
@@ -424,3 +422,14 @@ class Utterance:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _log_failure(event: str, error: BaseException, **fields: object) -> None:
+    """Log a decode that failed: in a line if engine or clock say so, with a traceback if it is a defect.
+
+    A defect that some audio or text brings out harms its own item and not the session, like any other failure.
+    """
+    if isinstance(error, EngineError | TimeoutError):
+        log.warning(event, **fields)
+    else:
+        log.error(event, exc_info=error, **fields)

@@ -1,6 +1,7 @@
 """Where the server listens."""
 
 import socket
+import sys
 
 from qwen3_asr_realtime.settings import Settings
 
@@ -23,6 +24,11 @@ def bound_socket(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":
+        # Connections inherit it. Without it, what is written for a client that keeps its window shut waits for ever,
+        # and with it the connection; and one whose client vanished is noticed only after 15 minutes.
+        timeout_ms = round(settings.unread_timeout_sec * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
     try:
         listener.bind((host, port))
     except OSError as error:

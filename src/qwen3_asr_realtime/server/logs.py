@@ -12,9 +12,11 @@ def configure_logs(settings: Settings) -> None:
     """Send all logging to standard error, for people or for machines.
 
     Audio, keys and, unless `LOG_TRANSCRIPTS` says so, transcripts are never logged. So tracebacks come without the
-    values of variables, and libraries that write down what they carry are kept from it.
+    values of variables, and libraries that write down what they carry are kept from it. A line that cannot be written
+    is lost and harms nothing.
     """
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    terminal = sys.stderr is not None and sys.stderr.isatty()  # None: whoever started us has closed it
+    console = settings.log_format == "console" or (settings.log_format == "auto" and terminal)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -40,6 +40,8 @@ LIMITS = (
     *(name for name in Settings.model_fields if name.startswith("max_")),
     "idle_timeout_sec",
     "drain_timeout_sec",
+    "request_timeout_sec",
+    "unread_timeout_sec",
     "decode_timeout_sec",
     "target_decode_sec",
 )
@@ -48,8 +50,16 @@ LIMITS = (
 REFUSING = ("MAX_SESSIONS", "MAX_SESSIONS_PER_KEY", "MAX_QUEUE_DELAY_SEC", "MAX_MEMORY_MIB", "draining")
 """What keeps sessions out: those, and the end of the server."""
 
-REACHED = ("IDLE_TIMEOUT_SEC", "DRAIN_TIMEOUT_SEC", "MAX_FRAME_MIB", "MAX_BACKLOG_SEC", "MAX_UNSENT_EVENTS")
-"""Those that sessions run into."""
+REACHED = (
+    "REQUEST_TIMEOUT_SEC",
+    "UNREAD_TIMEOUT_SEC",
+    "IDLE_TIMEOUT_SEC",
+    "DRAIN_TIMEOUT_SEC",
+    "MAX_FRAME_MIB",
+    "MAX_BACKLOG_SEC",
+    "MAX_UNSENT_EVENTS",
+)
+"""Those that connections and sessions run into."""
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -99,7 +109,7 @@ class Metrics:
         )
         self.limits_reached = self._counter(
             "limits_reached",
-            "How often a limit of an admitted session was reached, by setting.",
+            "How often a limit of a connection was reached, by setting.",
             "limit",
             values=REACHED,
         )

@@ -1,6 +1,7 @@
 """The WebSocket shell of a session: admission, the reading and writing tasks, and every way a connection can end."""
 
 import asyncio
+import traceback
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -131,14 +132,17 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
         finished = session.state is SessionState.FINISHED
         reason = "session finished" if finished else str(over.exceptions[0])
         log.info("session closed", reason=reason)
-    except* ClientNotReading:
+        _let_go_of_frames(over)
+    except* ClientNotReading as unread:
         # Not even a close frame would reach this client; uvicorn drops the connection when we return.
         reason = "client does not read"
         metrics.limits_reached.labels("MAX_UNSENT_EVENTS").inc()
         log.warning("session closed", reason=reason, limit="MAX_UNSENT_EVENTS")
-    except* Exception:
+        _let_go_of_frames(unread)
+    except* Exception as failure:
         reason = "server error"
         log.exception("session failed")
+        _let_go_of_frames(failure)
         await _refuse(websocket, "server_error", "Internal server error.", code=1011)
     finally:
         metrics.sessions_closed.labels(reason).inc()
@@ -146,6 +150,18 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
 
 def _size_bytes(frame: Frame) -> int:
     return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode())
+
+
+def _let_go_of_frames(error: BaseException) -> None:
+    """Let go of what is held by the frames that an exception has passed through.
+
+    Exceptions and frames hold each other, so a whole session, with the 16 MiB that a client has sent perhaps, would
+    wait for a full garbage collection, which comes after thousands of sessions.
+    """
+    traceback.clear_frames(error.__traceback__)
+    for inner in (error.__context__, *(error.exceptions if isinstance(error, BaseExceptionGroup) else ())):
+        if inner is not None:
+            _let_go_of_frames(inner)
 
 
 def _as_append(audio: bytes) -> str:

@@ -19,6 +19,7 @@ from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.metrics import Metrics
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.server.signals import StopSignals
+from qwen3_asr_realtime.server.transports import HEAD_BYTES_MAX, light_websocket, prompt_http
 from qwen3_asr_realtime.settings import Settings
 
 CLOSING_TIMEOUT_S = 2
@@ -171,13 +172,16 @@ def http_server(service: Service, listener: socket.socket | None, on_started: Ca
             listener.listen()  # connections wait in its queue until uvicorn takes them, in a moment
         on_started()
 
+    reached = service.metrics.limits_reached.labels
     return uvicorn.Server(
         uvicorn.Config(
             create_app(service, started),
             log_config=None,
             access_log=False,
+            http=prompt_http(service.settings.request_timeout_sec, reached("REQUEST_TIMEOUT_SEC").inc),
+            h11_max_incomplete_event_size=HEAD_BYTES_MAX,
             timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
-            **websocket_options(service.settings),
+            **websocket_options(service.settings) | {"ws": light_websocket(reached("UNREAD_TIMEOUT_SEC").inc)},
         )
     )
 

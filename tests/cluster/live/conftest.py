@@ -9,15 +9,12 @@ import secrets
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.cluster.live.cluster import START_TIMEOUT_S, Cluster
 
 from qwen3_asr_realtime.client import local_server as local_server_module
 from qwen3_asr_realtime.client.local_server import local_server
-
-ROOM = Path(__file__).parents[1]
 
 STOP_TIMEOUT_S = 60.0
 
@@ -37,12 +34,6 @@ SETTINGS = {
 PORTS = ("RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT")
 
 COMMAND = (sys.executable, "-m", "qwen3_asr_realtime", "cluster", "--replicas", "2", "--cpus", "0.5")
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave this folder out of a run of all tests."""
-    asked_for = (Path(argument.split("::")[0]).absolute() for argument in config.args)
-    return None if any(path.is_relative_to(ROOM) for path in asked_for) else True
 
 
 def free_port() -> int:
