@@ -152,7 +152,7 @@ class TestScheduler:
         await everything_ready()
         assert sum(worker.held for worker in recordings) == at_most
 
-        assert scheduler.load(besides=None) == at_most / slots
+        assert scheduler.load(None, 0.0) == at_most / slots
         await asyncio.sleep(4.5 / at_most)
         assert all(worker.task.done() or worker.held for worker in recordings)
 

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+ROOMY = 0.5
+"""Load up to which partials cost nobody anything. From there to a full engine they get rarer, for finals do not wait in
+line alone: on a machine without a GPU, decodes that run at the same time slow each other down."""
+
 STRETCH_MAX = 4.0
 """Under the heaviest load partials are so many busy intervals apart; then there is hardly one in a sentence."""
 
@@ -30,6 +34,7 @@ class Cadence:
         Args:
             load: Decodes that run or wait, for each slot the engine has; 1 is full.
         """
-        if load < 1:
-            return self.idle_s
-        return max(self.idle_s, self.busy_s * min(load, STRETCH_MAX))
+        if load >= 1:
+            return max(self.idle_s, self.busy_s * min(load, STRETCH_MAX))
+        fullness = max(0.0, (load - ROOMY) / (1 - ROOMY))
+        return self.idle_s + max(0.0, self.busy_s - self.idle_s) * fullness

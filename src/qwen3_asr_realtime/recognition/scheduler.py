@@ -2,7 +2,7 @@
 
 Utterances queue for a turn, not with audio in hand: what is decoded is chosen when the turn comes, so the newest audio
 always wins, and an utterance never has more than one decode under way and one waiting. When something final waits and
-no slot is free, a partial or a speculation gives its slot up.
+no slot is free, a partial or a speculation gives its slot up, and a partial to a speculation.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from itertools import islice
 from qwen3_asr_realtime.engines.base import Priority
 from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
 from qwen3_asr_realtime.recognition.line import Claim, WaitingLine
+from qwen3_asr_realtime.recognition.load import MeanLoad
 
 DELAY_WEIGHT = 0.1
 """Share of the newest in the mean wait of finals: the last ten or twenty count."""
@@ -20,6 +21,9 @@ DELAY_WEIGHT = 0.1
 DELAY_FORGOTTEN_S = 10.0
 """Time without a final after which their wait is no longer known."""
 
+
+_SHOWN = Priority.FIRST_PARTIAL
+"""Partials but the first of an utterance, which somebody waits for."""
 
 Observe = Callable[[Priority, float, float], None]
 """Told of each turn that had a slot: its priority, and the seconds it waited for the slot and then held it."""
@@ -55,6 +59,7 @@ class Scheduler:
         self._line: WaitingLine[Turn] = WaitingLine()
         self._running: set[Turn] = set()
         self._giving_up: set[Turn] = set()
+        self._mean_load = MeanLoad()
 
     @property
     def running(self) -> int:
@@ -66,9 +71,13 @@ class Scheduler:
         """Turns that wait."""
         return len(self._line)
 
-    def load(self, besides: Turn | None) -> float:
-        """Decodes that run or wait, for each slot; one's own does not count, nor do recordings that wait."""
-        return (self.running + self.speakers_wait - (besides is not None)) / self.limit.slots
+    def load(self, besides: Turn | None, now_s: float) -> float:
+        """Decodes that run or wait, for each slot: now, not counting one's own, or lately on average if that is more.
+
+        Recordings that wait do not count.
+        """
+        now = self.running + self.speakers_wait - (besides is not None)
+        return max(now, self._mean_load.mean(now_s)) / self.limit.slots
 
     @property
     def speakers_wait(self) -> int:
@@ -106,6 +115,7 @@ class Scheduler:
         joined_s = loop.time()
         self._line.join(turn, turn.claim)
         self._grant()
+        self._note_load(joined_s)
         began_s = None
         try:
             await turn.granted.wait()
@@ -126,6 +136,7 @@ class Scheduler:
             else:
                 self._line.leave(turn)
             self._grant()
+            self._note_load(loop.time())
 
     def hurry(self, turn: Turn, priority: Priority) -> None:
         """Make a turn more urgent."""
@@ -144,12 +155,19 @@ class Scheduler:
         while self.running < self.limit.slots and (turn := self._line.next(recordings=self._recordings_may_run)):
             self._running.add(turn)
             turn.granted.set()
-        lacking = self._line.count(Priority.FINAL) - len(self._giving_up)
-        if lacking > 0:
-            least_urgent = sorted(
-                (turn for turn in self._running - self._giving_up if turn.claim.priority is not Priority.FINAL),
-                key=lambda turn: turn.claim.priority,
-                reverse=True,
-            )
-            giving_up = (turn for turn in least_urgent if turn.give_up())
-            self._giving_up.update(islice(giving_up, lacking))
+        self._take_slots(self._line.count(Priority.FINAL), Priority.FINAL)
+        self._take_slots(self._line.count(Priority.FINAL) + self._line.count(Priority.SPECULATIVE_FINAL), _SHOWN)
+
+    def _take_slots(self, wanted: int, urgency: Priority) -> None:
+        """Have so many turns in all give up, the least urgent first, and none that is as urgent as that."""
+        lacking = max(0, wanted - len(self._giving_up))
+        least_urgent = sorted(
+            (turn for turn in self._running - self._giving_up if turn.claim.priority > urgency),
+            key=lambda turn: turn.claim.priority,
+            reverse=True,
+        )
+        giving_up = (turn for turn in least_urgent if turn.give_up())
+        self._giving_up.update(islice(giving_up, lacking))
+
+    def _note_load(self, now_s: float) -> None:
+        self._mean_load.note(self.running + self.speakers_wait, now_s)

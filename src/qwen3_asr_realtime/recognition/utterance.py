@@ -305,7 +305,7 @@ class Utterance:
         length = self._partial_length(segment)
         if segment.decoded_samples == 0 and self._previews.first_s is None:
             return length >= max(self._step, self._cadence.first_s * SAMPLE_RATE)
-        interval_s = self._cadence.interval_s(self._scheduler.load(besides=self._turn))
+        interval_s = self._cadence.interval_s(self._scheduler.load(self._turn, self._now_s()))
         return length - segment.decoded_samples >= interval_s * SAMPLE_RATE
 
     def _partial_length(self, segment: Segment) -> int:
