@@ -87,7 +87,7 @@ def test_examples_are_python(readme):
             compile(block, readme, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-@pytest.mark.parametrize("document", [*READMES, "docs/development.md", "tests/speech/README.md"])
+@pytest.mark.parametrize("document", [*READMES, "docs/development.md", "docs/security.md", "tests/speech/README.md"])
 def test_links_lead_somewhere(document):
     folder = (ROOT / document).parent
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", read(document))

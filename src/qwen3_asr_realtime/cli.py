@@ -75,6 +75,17 @@ def serve() -> None:
 
 
 @app.command()
+def key() -> None:
+    """Make an API key: the key for a client, and the line with its digest for API_KEYS or API_KEYS_FILE."""
+    import secrets  # noqa: PLC0415 - no other command needs it
+
+    from qwen3_asr_realtime.server.credentials import digest_of  # noqa: PLC0415 - quick --help
+
+    made = f"sk-{secrets.token_urlsafe(32)}"
+    sys.stdout.write(f"{made}\nsha256:{digest_of(made)}\n")
+
+
+@app.command()
 def cluster(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use, such as auto; one on this machine if left out.")
@@ -161,10 +172,12 @@ def conformance(
     list_cases: Annotated[bool, typer.Option("--list", help="Show the cases and run none.")] = False,
 ) -> None:
     """Try a server, this one or another, against the protocol, line by line."""
+    import secrets  # noqa: PLC0415 - no other command needs it
+
     from qwen3_asr_realtime.client.local_server import ServerStartError, local_server  # noqa: PLC0415 - quick --help
     from qwen3_asr_realtime.conformance.command import run_conformance  # noqa: PLC0415 - quick --help
 
-    def run(url: str) -> int:
+    def run(url: str, api_key: str | None) -> int:
         return run_conformance(
             url,
             api_key=api_key,
@@ -176,10 +189,11 @@ def conformance(
         )
 
     if url is not None or list_cases:
-        raise typer.Exit(run(url or DEFAULT_URL))
+        raise typer.Exit(run(url or DEFAULT_URL, api_key))
+    own_key = secrets.token_urlsafe()
     try:
-        with local_server() as server:
-            raise typer.Exit(run(server.url))
+        with local_server(env={"API_KEYS": own_key}) as server:
+            raise typer.Exit(run(server.url, own_key))
     except ServerStartError as error:
         _stop(error)
 

@@ -8,7 +8,7 @@ import math
 import os
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
@@ -149,7 +149,28 @@ class Settings(BaseSettings):
     finish_grace_sec: float = Field(default=5.0, ge=0, le=60)
     """Time the client has to close after `session.finished`: the Java SDK throws if the server is first."""
 
+    # --- security: docs/security.md ---
+    api_keys: SecretStr = SecretStr("")
+    """Keys of which a client must show one, or `sha256:` and their digests, separated by commas; none: all may come."""
+    api_keys_file: str = ""
+    """File with one key or digest a line; it is read again when it changes."""
+    allowed_origins: str = ""
+    """Origins of web pages that may connect and read the HTTP pages, separated by commas; `*`: all. Empty: all may
+    connect, none may read."""
+    tls_cert_file: str = ""
+    """Certificate with its chain, in PEM; the server then speaks wss and https only."""
+    tls_key_file: str = ""
+    """Its private key."""
+    forwarded_allow_ips: str = "127.0.0.1,::1"
+    """Addresses and networks of proxies whose `X-Forwarded-For` and `-Proto` are believed; `*`: all."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port for /metrics and /stats, which the public one then does not have; 0: the same port."""
+
     # --- limits ---
+    max_header_kib: int = Field(default=32, ge=4, le=1024)
+    """Longest head of a request; a longer one gets 431."""
+    max_pending_connections: int = Field(default=1000, ge=1, le=100_000)
+    """Connections that have not got as far as a session; one more is dropped."""
     idle_timeout_sec: float = Field(default=600.0, ge=0, le=86_400)
     """A client that sends no event for so long is gone: open items end, the connection is closed; 0 means never."""
     drain_timeout_sec: float = Field(default=30.0, ge=0, le=3600)
@@ -169,11 +190,17 @@ class Settings(BaseSettings):
     max_backlog_sec: float = Field(default=120.0, ge=1, le=3600)
     """Audio of one session that may wait to be recognised; past it the socket is not read (64 kB per second)."""
     request_timeout_sec: float = Field(default=10.0, ge=0.1, le=3600)
-    """Time for an HTTP request and its answer, or for a WebSocket's handshake; past it the connection is dropped."""
+    """Time for an HTTP request or a WebSocket's handshake to be there whole; past it the connection is dropped."""
     unread_timeout_sec: float = Field(default=60.0, ge=0, le=86_400)
     """A client whose system takes nothing of what is sent to it for so long is gone: it is dropped; 0 means never."""
     max_unsent_events: int = Field(default=1000, ge=10, le=1_000_000)
     """Events one client may leave unread; past it the connection is closed. Previews do not pile up."""
+    max_session_sec: float = Field(default=0.0, ge=0, le=1_000_000)
+    """A session this old ends like one that is idle; 0 means never."""
+    max_audio_ahead_sec: float = Field(default=0.0, ge=0, le=86_400)
+    """Audio of a client may be so far ahead of real time, then the server reads as fast as somebody speaks; 0: any."""
+    max_messages_per_sec: int = Field(default=2000, ge=0, le=1_000_000)
+    """A client that sends more events for longer is read no faster: 40 times what SDKs send in 20 ms frames; 0: any."""
 
     @field_validator(
         "log_level", "log_format", "asr_engine", "model_dtype", "vad_commit", "unknown_model", mode="before"
@@ -191,6 +218,12 @@ class Settings(BaseSettings):
             ):
                 if name not in self.model_fields_set:
                     object.__setattr__(self, name, value)
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE belong together: set both, or none")
         return self
 
     @model_validator(mode="after")

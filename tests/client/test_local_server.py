@@ -98,6 +98,13 @@ def test_a_server_that_stays_unhealthy_is_stopped():
         pass
 
 
+def test_what_is_set_for_the_public_server_is_not_for_a_private_one(monkeypatch):
+    for name, value in {"API_KEYS": "sk-of-acme-0123456789", "TLS_CERT_FILE": "a", "TLS_KEY_FILE": "b"}.items():
+        monkeypatch.setenv(name, value)
+    with local_server(env={"ASR_ENGINE": "scripted"}) as server:
+        assert run_transcribe([CLIP], url=server.url, speed=4.0) == 0
+
+
 def test_the_real_server_transcribes_a_file(capsys):
     with local_server(env={"ASR_ENGINE": "scripted"}) as server:
         assert run_transcribe([CLIP], url=server.url, speed=4.0) == 0

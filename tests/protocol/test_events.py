@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tracemalloc
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from tests.protocol.documented import SERVER_EVENTS, documented
 from qwen3_asr_realtime.protocol.configuration import Configuration, TurnDetection
 from qwen3_asr_realtime.protocol.errors import ProtocolError
 from qwen3_asr_realtime.protocol.events import (
+    EVENT_CHARS_MAX,
     AudioAppend,
     AudioClear,
     AudioCleared,
@@ -146,6 +148,30 @@ class TestSection35MalformedFrames:
             decode_client_event('{"type":"session.update","session":' + "[" * depth + "]" * depth + "}")
 
         assert refusal.value.code == "invalid_json"
+
+    @pytest.mark.parametrize("piece", ["[", "{},", "0,", '{"a":'])
+    def test_a_long_event_that_is_no_append_is_refused_and_nothing_is_made_of_it(self, piece):
+        bomb = piece * (EVENT_CHARS_MAX // len(piece) + 1)
+        frame = '{"type":"session.update","event_id":"e","session":[' + bomb + "0]}"
+        tracemalloc.start()
+        try:
+            with pytest.raises(ProtocolError):
+                decode_client_event(frame)
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert peak_bytes < 10_000
+
+    def test_why_a_long_event_is_refused(self):
+        with pytest.raises(ProtocolError, match="1048576 characters") as refusal:
+            decode_client_event(json.dumps({"type": "session.update", "event_id": "e", "session": " " * 2**20}))
+        assert refusal.value.event_id == "e"
+
+    @pytest.mark.parametrize("field", ['"audio":7', '"audio":["QUJD"]', '"other":""'])
+    def test_a_long_append_without_audio_is_refused(self, field):
+        with pytest.raises(ProtocolError, match=r"audio|str"):
+            decode_client_event('{"type":"input_audio_buffer.append",' + field + ',"more":"' + " " * 2**20 + '"}')
 
     @pytest.mark.parametrize("type_", ["{}", '{"type":null}', '{"type":5}', '{"type":["session.finish"]}'])
     def test_no_type(self, type_):

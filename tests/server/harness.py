@@ -4,13 +4,14 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
 from qwen3_asr_realtime.engines.scripted import ScriptedEngine
 from qwen3_asr_realtime.server.address import bound_socket
+from qwen3_asr_realtime.server.operators_port import operators_port
 from qwen3_asr_realtime.server.serve import http_server
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.settings import Settings
@@ -85,16 +86,19 @@ async def running_server(engine: ScriptedEngine | None = None, **settings: Any) 
     engine = engine or ScriptedEngine()
     values = Settings(_env_file=None, server_host="127.0.0.1", server_port=0, **settings)
     async with running_service(values, engine) as service:
-        with bound_socket(values) as listener:
+        with ExitStack() as sockets:
+            listener = sockets.enter_context(bound_socket(values))
+            operators = sockets.enter_context(bound_socket(values, "metrics_port")) if values.metrics_port else None
             started = asyncio.Event()
             server = http_server(service, listener, started.set)
-            task = asyncio.create_task(server.serve(sockets=[listener]))
-            await started.wait()
-            try:
-                yield Server(listener.getsockname()[1], service, engine)
-            finally:
-                server.should_exit = True
-                await task
+            async with operators_port(server.config, operators):
+                task = asyncio.create_task(server.serve(sockets=[listener]))
+                await started.wait()
+                try:
+                    yield Server(listener.getsockname()[1], service, engine)
+                finally:
+                    server.should_exit = True
+                    await task
 
 
 async def eventually(condition: Callable[[], bool], within_s: float = 10) -> None:

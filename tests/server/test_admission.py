@@ -7,7 +7,6 @@ from qwen3_asr_realtime.recognition.scheduler import Scheduler
 from qwen3_asr_realtime.server import admission as module
 from qwen3_asr_realtime.server.admission import Admission, AdmissionLimits
 from qwen3_asr_realtime.server.counting import LocalCount, Refusal
-from qwen3_asr_realtime.server.credentials import SUBPROTOCOL_PREFIX, tenant_of
 
 
 def admission(sessions: int = 3, **limits: float) -> Admission:
@@ -91,24 +90,3 @@ def test_memory_is_measured() -> None:
 def test_a_client_is_told_when_to_try_again() -> None:
     refusal = Refusal("MAX_SESSIONS", 0)
     assert "Try again in 5 seconds" in refusal.message
-
-
-@pytest.mark.parametrize(
-    ("headers", "query", "subprotocols"),
-    [
-        ({"authorization": "Bearer sk-1"}, "", []),
-        ({"authorization": "bearer  sk-1 "}, "model=m", []),
-        ({}, "model=m?api_key=sk-1", []),
-        ({"authorization": "Basic x"}, "api_key=sk-1", []),
-        ({}, "", ["realtime", f"{SUBPROTOCOL_PREFIX}sk-1"]),
-    ],
-)
-def test_one_key_is_one_tenant_however_it_comes(headers: dict[str, str], query: str, subprotocols: list[str]) -> None:
-    name = tenant_of(headers, query, subprotocols)
-    assert name == tenant_of({"authorization": "Bearer sk-1"}, "", [])
-    assert name not in {"", tenant_of({"authorization": "Bearer sk-2"}, "", [])}
-    assert "sk-1" not in name
-
-
-def test_no_key_is_no_tenant() -> None:
-    assert tenant_of({"authorization": "Bearer "}, "model=m", ["realtime"]) == ""

@@ -22,6 +22,9 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 """Time the server has to drain after SIGTERM before it is killed."""
 
+PRIVATE = {"API_KEYS": "", "API_KEYS_FILE": "", "TLS_CERT_FILE": "", "TLS_KEY_FILE": "", "METRICS_PORT": "0"}
+"""What is set for the public server of this machine, perhaps in `.env`, is not for a private one."""
+
 _HOST = "127.0.0.1"
 _POLL_S = 0.1
 _LOG_TAIL_LINES = 20
@@ -59,7 +62,8 @@ def local_server(
     The process is in a group of its own: Ctrl-C reaches the code in the context, which stops the server on its way out.
 
     Args:
-        env: Settings on top of this process's environment; `SERVER_HOST` and `SERVER_PORT` are set here.
+        env: Settings on top of this process's environment and of `PRIVATE`; `SERVER_HOST` and `SERVER_PORT` are set
+            here.
         log_path: File for the server's output, overwritten; a temporary one if None.
         command: Program and arguments that start the server.
         start_timeout_s: Longest wait for a green `/health`, in seconds.
@@ -74,7 +78,7 @@ def local_server(
         with log_file.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - the caller's own command, no shell
                 command,
-                env={**os.environ, **(env or {}), **settings},
+                env={**os.environ, **PRIVATE, **(env or {}), **settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

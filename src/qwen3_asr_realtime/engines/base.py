@@ -54,6 +54,16 @@ class EngineInfo:
     batched: bool = False
 
 
+def model_name(given: str) -> str:
+    """What to call a model where anybody may read it: of a folder its own name, and not where on this machine it is.
+
+    Args:
+        given: A folder, or a hub's name like `Qwen/Qwen3-ASR-1.7B`, which stays as it is.
+    """
+    is_hub_name = given.count("/") == 1 and given[0] not in "/.~"
+    return given if is_hub_name else given.rstrip("/").rpartition("/")[2] or given
+
+
 class Condition(StrEnum):
     """How well an engine can work. DEGRADED: it answers, with less than it was given; DOWN: it does not answer now."""
 

@@ -71,7 +71,20 @@ _PLAIN_EVENTS: dict[str, type[ClientEvent]] = {
     "response.cancel": IgnoredEvent,
 }
 
+
+class _LongEnvelope(Struct):
+    """The same of a long event, of which nothing but texts is made: 16 MB of `[{},{},…` would be 340 MB of objects."""
+
+    type: str | None = None
+    event_id: str | None = None
+    audio: str | None = None
+
+
+EVENT_CHARS_MAX = 1024 * 1024
+"""Longest event other than an append, in characters: context that goes to a model is a hundredth of it."""
+
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
+_long_envelope_decoder = msgspec.json.Decoder(_LongEnvelope)
 
 
 class MalformedEvent(ProtocolError):
@@ -83,10 +96,10 @@ def decode_client_event(frame: str | bytes) -> ClientEvent:
 
     Raises:
         MalformedEvent: It is not a JSON object with a string `type`.
-        ProtocolError: It is an event, but a field it cannot do without has the wrong type.
+        ProtocolError: It is an event, but a field it cannot do without has the wrong type, or it is too long.
     """
     try:
-        envelope = _envelope_decoder.decode(frame)
+        envelope = _envelope_decoder.decode(frame) if len(frame) <= EVENT_CHARS_MAX else _long_append(frame)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise MalformedEvent(f"Invalid JSON event: {error}", code="invalid_json") from error
     except RecursionError as error:
@@ -105,6 +118,14 @@ def decode_client_event(frame: str | bytes) -> ClientEvent:
             return UnsupportedEvent(event_id=event_id, type=name)
         case _:
             raise MalformedEvent("'type' must be a string.", param="type", event_id=event_id)
+
+
+def _long_append(frame: str | bytes) -> _Envelope:
+    long = _long_envelope_decoder.decode(frame)
+    if long.type is not None and long.type != "input_audio_buffer.append":
+        message = f"Events other than input_audio_buffer.append may have {EVENT_CHARS_MAX} characters."
+        raise ProtocolError(message, event_id=long.event_id)
+    return _Envelope(long.type, long.event_id, audio=long.audio)
 
 
 # --- server → client -------------------------------------------------------------------------------------------------

@@ -111,6 +111,7 @@ SESSION_TRANSITIONS: dict[SessionState, dict[SessionSignal, SessionState]] = {
 }
 
 IDLE_TIMEOUT = Close(1000, "idle timeout")
+TIME_LIMIT = Close(1000, "session time limit")
 SERVER_SHUTDOWN = Close(1001, "server shutdown")
 
 
@@ -216,6 +217,10 @@ class Session:
     def expire(self) -> Outputs:
         """The client has sent nothing for too long: let what is open end, then close. Nothing, if it has finished."""
         return self._leave(IDLE_TIMEOUT)
+
+    def outlive(self) -> Outputs:
+        """The session has lasted as long as one may: likewise."""
+        return self._leave(TIME_LIMIT)
 
     def retire(self) -> Outputs:
         """The server is about to stop: close at the next moment at which no item is open, which may be now.

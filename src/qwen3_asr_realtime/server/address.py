@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from typing import Literal
 
 from qwen3_asr_realtime.settings import Settings
 
@@ -14,13 +15,19 @@ class AddressError(Exception):
     """The configured address cannot be bound; the message is for the operator."""
 
 
-def bound_socket(settings: Settings) -> socket.socket:
+def bound_socket(settings: Settings, setting: Literal["server_port", "metrics_port"] = "server_port") -> socket.socket:
     """A socket bound to the configured address; port 0 takes a free one.
+
+    Workers share the port for operators: each of them can answer for all.
+
+    Args:
+        settings: Name the address.
+        setting: Which of them is the port.
 
     Raises:
         AddressError: It cannot be bound.
     """
-    host, port = settings.server_host, settings.server_port
+    host, port = settings.server_host, getattr(settings, setting)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -29,19 +36,21 @@ def bound_socket(settings: Settings) -> socket.socket:
         # and with it the connection; and one whose client vanished is noticed only after 15 minutes.
         timeout_ms = round(settings.unread_timeout_sec * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+    if setting == "metrics_port" and settings.server_workers > 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise AddressError(
             f"cannot listen on {host}:{port}: {error.strerror}. "
-            "Set SERVER_PORT (and SERVER_HOST) to a free address, or stop what uses it."
+            f"Set {setting.upper()} (and SERVER_HOST) to a free address, or stop what uses it."
         ) from error
     return listener
 
 
-def realtime_url(listener: socket.socket) -> str:
+def realtime_url(listener: socket.socket, settings: Settings) -> str:
     """Where clients of this machine connect to a bound socket."""
     host, port = listener.getsockname()[:2]
     host = "localhost" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
-    return f"ws://{host}:{port}{REALTIME_PATH}"
+    return f"{'wss' if settings.tls_cert_file else 'ws'}://{host}:{port}{REALTIME_PATH}"

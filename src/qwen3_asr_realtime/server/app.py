@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
 
 from qwen3_asr_realtime import __version__
 from qwen3_asr_realtime.server.address import REALTIME_PATH
+from qwen3_asr_realtime.server.doors import with_doors
+from qwen3_asr_realtime.server.origins import parsed_origins
 from qwen3_asr_realtime.server.pages import operator_pages, public_pages
 from qwen3_asr_realtime.server.realtime import serve_realtime
 from qwen3_asr_realtime.server.service import Service
@@ -35,6 +38,11 @@ def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
         docs_url=None,  # FastAPI's pages load their scripts from another host
         redoc_url=None,
     )
+    app.add_middleware(with_doors, reception=service.reception, operators_port=service.settings.metrics_port)
+    if origins := parsed_origins(service.settings.allowed_origins):
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET"], allow_headers=["Authorization"]
+        )
     app.include_router(public_pages(service))
     app.include_router(operator_pages(service))
 

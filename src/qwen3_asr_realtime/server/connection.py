@@ -40,6 +40,7 @@ from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.server.metrics import Outcome
 from qwen3_asr_realtime.server.outbox import Outbox
+from qwen3_asr_realtime.server.pace import Pace
 from qwen3_asr_realtime.server.reporting import Reporting
 from qwen3_asr_realtime.vad.detector import SpeechAudio, SpeechDetector, VoiceEvent
 from qwen3_asr_realtime.vad.endpointing import EndpointingParameters, SpeechStarted, SpeechStopped
@@ -69,6 +70,7 @@ class Connection:
         recogniser: Where utterances are recognised.
         outbox: Takes events to the client.
         speaker: What the session's utterances have in common.
+        pace: Holds audio back that is too far ahead of real time.
         listening: Threads that decode large frames and compressed audio.
         tasks: Owns the session's utterances.
         reporting: Where it is told how utterances went.
@@ -85,6 +87,7 @@ class Connection:
         recogniser: Recogniser,
         outbox: Outbox,
         speaker: Speaker,
+        pace: Pace,
         listening: Executor,
         tasks: asyncio.TaskGroup,
         reporting: Reporting,
@@ -98,6 +101,7 @@ class Connection:
         self._recogniser = recogniser
         self._outbox = outbox
         self._speaker = speaker
+        self._pace = pace
         self._listening = listening
         self._tasks = tasks
         self._reporting = reporting
@@ -128,6 +132,10 @@ class Connection:
     async def expire(self) -> None:
         """The client has been silent for too long."""
         await self._carry_out(self._session.expire())
+
+    async def outlive(self) -> None:
+        """The session has lasted as long as one may."""
+        await self._carry_out(self._session.outlive())
 
     async def retire(self) -> None:
         """The server is about to stop: end when no item is open."""
@@ -205,6 +213,7 @@ class Connection:
             self._speaker.arrivals.note(position, asyncio.get_running_loop().time())
             await self._carry_out(self._session.audio_received(position))
             await self._heard(await self._detect(piece))
+            await self._pace.take(len(piece) / SAMPLE_RATE)
 
     async def _detect(self, samples: Samples) -> list[VoiceEvent]:
         """Find speech in new audio; the event loop is free while its frames are judged."""

@@ -8,11 +8,17 @@ from qwen3_asr_realtime.recognition.backlog import Backlog
 Frame = str | bytes
 
 
+FRAME_BYTES = 100
+"""What a frame takes besides its text or bytes, so that small ones add up, too."""
+
+
 class Notice(Enum):
     """Takes the place of a frame: something that the session is told behind all that its client has sent so far."""
 
     SILENCE = auto()
     """The client has sent nothing for too long."""
+    OLD_AGE = auto()
+    """The session has lasted as long as one may."""
     RETIRE = auto()
     """The server is about to stop, and waits for what is open."""
     CUT = auto()
@@ -35,7 +41,7 @@ class Inbox:
     async def put(self, frame: Frame) -> None:
         """Add a frame, and wait while too much of them waits."""
         self._heard_s = self._loop.time()
-        self._waiting.add(len(frame))
+        self._waiting.add(len(frame) + FRAME_BYTES)
         self._frames.put_nowait(frame)
         await self._waiting.room()
 
@@ -48,11 +54,19 @@ class Inbox:
         frame = await self._frames.get()
         self._heard_s = self._loop.time()  # a client whose frames we have not come to is not silent
         if not isinstance(frame, Notice):
-            self._waiting.remove(len(frame))
+            self._waiting.remove(len(frame) + FRAME_BYTES)
         return frame
 
     async def watch(self, idle_timeout_s: float) -> None:
-        """Add one `SILENCE` once no frame has come for so long; one timer for all frames, not one for each."""
+        """Add one `SILENCE` once no frame has come for so long, or never after 0; one timer for all frames."""
+        if not idle_timeout_s:
+            return
         while (quiet_s := self._loop.time() - self._heard_s) < idle_timeout_s:  # noqa: ASYNC110 - no event
             await asyncio.sleep(idle_timeout_s - quiet_s)
         self.tell(Notice.SILENCE)
+
+    async def end_after(self, session_s: float) -> None:
+        """Add `OLD_AGE` after so long, or never after 0; what the client has sent before is still worked on."""
+        if session_s:
+            await asyncio.sleep(session_s)
+            self.tell(Notice.OLD_AGE)

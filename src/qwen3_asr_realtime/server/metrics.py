@@ -47,8 +47,16 @@ LIMITS = (
 )
 """Settings that bound something."""
 
-REFUSING = ("MAX_SESSIONS", "MAX_SESSIONS_PER_KEY", "MAX_QUEUE_DELAY_SEC", "MAX_MEMORY_MIB", "draining")
-"""What keeps sessions out: those, and the end of the server."""
+REFUSING = (
+    "MAX_SESSIONS",
+    "MAX_SESSIONS_PER_KEY",
+    "MAX_QUEUE_DELAY_SEC",
+    "MAX_MEMORY_MIB",
+    "API_KEYS",
+    "ALLOWED_ORIGINS",
+    "draining",
+)
+"""What keeps sessions out: limits, keys, origins, and the end of the server."""
 
 REACHED = (
     "REQUEST_TIMEOUT_SEC",
@@ -58,8 +66,13 @@ REACHED = (
     "MAX_FRAME_MIB",
     "MAX_BACKLOG_SEC",
     "MAX_UNSENT_EVENTS",
+    "MAX_SESSION_SEC",
+    "MAX_AUDIO_AHEAD_SEC",
+    "MAX_MESSAGES_PER_SEC",
+    "MAX_HEADER_KIB",
+    "MAX_PENDING_CONNECTIONS",
 )
-"""Those that connections and sessions run into."""
+"""Those that sessions run into, and connections that are none yet."""
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 

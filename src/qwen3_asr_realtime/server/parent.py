@@ -27,6 +27,7 @@ from qwen3_asr_realtime.server.counting import LocalCount
 from qwen3_asr_realtime.server.link import Answer, Message, Topic, encoded, lines
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.signals import StopSignals
+from qwen3_asr_realtime.server.tls import check_certificate
 from qwen3_asr_realtime.settings import Settings
 
 WORKER_COMMAND = (sys.executable, "-m", "qwen3_asr_realtime.server.worker")
@@ -56,6 +57,7 @@ def serve_in_workers(settings: Settings) -> int:
     Raises:
         AddressError: The configured address cannot be bound.
         EngineError: The engine cannot be run by several processes.
+        SettingsError: The certificate cannot be used.
     """
     engine = selected_name(settings)
     if engine == "vllm":
@@ -64,6 +66,7 @@ def serve_in_workers(settings: Settings) -> int:
             "the model into the same GPU. Set it to 1, or run vLLM by itself and use ASR_ENGINE=vllm-remote"
         )
     configure_logs(settings)
+    check_certificate(settings)
     with bound_socket(settings) as listener, tempfile.TemporaryDirectory(prefix="qwen3-asr-metrics-") as metrics:
         return asyncio.run(Parent(settings, listener, metrics).run())
 
@@ -254,7 +257,7 @@ class Parent:
         if self._ready and not self._accepting:
             self._listener.listen()
             loop.add_reader(self._listener, self._accept)
-            log.info("listening", url=realtime_url(self._listener))
+            log.info("listening", url=realtime_url(self._listener, self._settings))
         elif self._accepting and not self._ready:
             loop.remove_reader(self._listener)
         self._accepting = bool(self._ready)

@@ -19,10 +19,11 @@ from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.server.connection import Connection
 from qwen3_asr_realtime.server.counting import RETRY_AFTER_S
-from qwen3_asr_realtime.server.credentials import tenant_of
+from qwen3_asr_realtime.server.handshake import Denied
 from qwen3_asr_realtime.server.inbox import Frame, Inbox, Notice
 from qwen3_asr_realtime.server.metrics import Metrics, Shed
 from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
+from qwen3_asr_realtime.server.pace import Pace
 from qwen3_asr_realtime.server.service import Service
 from qwen3_asr_realtime.vad.detector import SpeechDetector
 
@@ -35,6 +36,12 @@ FRAME_TOO_LARGE, SERVER_STOPPED = 1009, 1012
 
 LAST_WORDS_S = 2.0
 """Longest time for a closing error or close frame to go out to a client that may have stopped reading."""
+
+MESSAGES_BURST_S = 0.1
+"""Messages at the highest rate that may come in one go, and keep the event loop from other sessions."""
+
+LOGGED_CHARS_MAX = 200
+"""Of what a client says of itself."""
 
 BINARY_FRAME = ProtocolError("Binary frames are not part of this protocol; send audio as base64 in JSON text frames.")
 
@@ -55,28 +62,45 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
     query = websocket.scope["query_string"].decode("ascii", "replace")
     model = requested_model(query)
     offered = websocket.scope["subprotocols"]
+    try:
+        visitor = service.reception.admit(websocket)
+    except Denied as denied:
+        await _deny(websocket, service, denied)
+        return
     await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     session_id = random_id("sess")
     with structlog.contextvars.bound_contextvars(session_id=session_id):
-        tenant = tenant_of(websocket.headers, query, offered)
         if service.drain.begun:
             service.metrics.sessions_refused.labels("draining").inc()
             log.warning("session refused", reason="draining")
             await _refuse(websocket, "server_shutting_down", SHUTTING_DOWN, code=1013)
             return
-        async with service.admission.session(tenant) as refusal:
+        async with service.admission.session(visitor.tenant, visitor.sessions) as refusal:
             if refusal is not None:
                 service.metrics.sessions_refused.labels(refusal.limit).inc()
                 log.warning("session refused", limit=refusal.limit, value=refusal.value)
                 await _refuse(websocket, "rate_limit_exceeded", refusal.message, code=1013)
             elif model not in KNOWN_MODELS and service.settings.unknown_model == "refuse":
-                log.warning("session refused", model=model)
+                log.warning("session refused", model=model[:LOGGED_CHARS_MAX])
                 await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
             else:
                 session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
                 inbox = Inbox(2 * service.settings.max_frame_mib * 1024 * 1024)
                 with service.connected(), service.drain.session(inbox):
-                    await _run_session(websocket, service, session, inbox, tenant or session_id)
+                    await _run_session(websocket, service, session, inbox, visitor.tenant or session_id)
+
+
+async def _deny(websocket: WebSocket, service: Service, denied: Denied) -> None:
+    """Refuse the handshake. SDKs show their users a mere time-out, so the log has to say what happened."""
+    service.metrics.sessions_refused.labels(denied.limit).inc()
+    client = websocket.client.host if websocket.client else ""
+    origin = websocket.headers.get("origin", "")[:LOGGED_CHARS_MAX]
+    log.warning("connection refused", limit=denied.limit, reason=denied.code, client=client, origin=origin)
+    with suppress(*CLIENT_GONE):
+        if "websocket.http.response" in websocket.scope.get("extensions", {}):
+            await websocket.send_denial_response(denied.response())
+        else:  # a server that cannot say more than 403
+            await websocket.close()
 
 
 def requested_model(query: str) -> str:
@@ -92,7 +116,7 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
     outbox = Outbox(settings.max_unsent_events, metrics.partials_shed.labels(Shed.UNREAD).inc)
     reason = "server stopped"
     metrics.sessions_opened.inc()
-    log.info("session opened", model=session.model, user_agent=websocket.headers.get("user-agent", ""))
+    _log_opened(websocket, session, tenant)
     try:
         async with asyncio.TaskGroup() as tasks:
             connection = Connection(
@@ -103,15 +127,20 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
                 recogniser=service.recogniser,
                 outbox=outbox,
                 speaker=Speaker(Backlog(int(settings.max_backlog_sec * SAMPLE_RATE)), tenant),
+                pace=Pace(
+                    1.0 if settings.max_audio_ahead_sec else 0.0,
+                    settings.max_audio_ahead_sec,
+                    lambda: service.limit_reached("MAX_AUDIO_AHEAD_SEC"),
+                ),
                 listening=service.listening,
                 tasks=tasks,
                 reporting=service.reporting,
                 trace=settings.trace_events,
             )
             tasks.create_task(_write(websocket, outbox, metrics, settings.finish_grace_sec), name="write")
-            tasks.create_task(_read(websocket, inbox, metrics), name="read")
-            if settings.idle_timeout_sec:
-                tasks.create_task(inbox.watch(settings.idle_timeout_sec), name="watch")
+            tasks.create_task(_read(websocket, inbox, service), name="read")
+            tasks.create_task(inbox.watch(settings.idle_timeout_sec), name="watch")
+            tasks.create_task(inbox.end_after(settings.max_session_sec), name="end")
             await connection.start()
             while True:
                 match await inbox.next():
@@ -122,8 +151,11 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
                     case bytes():
                         await connection.refuse(BINARY_FRAME)
                     case Notice.SILENCE:
-                        metrics.limits_reached.labels("IDLE_TIMEOUT_SEC").inc()
+                        service.limit_reached("IDLE_TIMEOUT_SEC")
                         await connection.expire()
+                    case Notice.OLD_AGE:
+                        service.limit_reached("MAX_SESSION_SEC")
+                        await connection.outlive()
                     case Notice.RETIRE:
                         await connection.retire()
                     case Notice.CUT:
@@ -148,6 +180,11 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
         metrics.sessions_closed.labels(reason).inc()
 
 
+def _log_opened(websocket: WebSocket, session: Session, tenant: str) -> None:
+    user_agent = websocket.headers.get("user-agent", "")[:LOGGED_CHARS_MAX]
+    log.info("session opened", model=session.model[:LOGGED_CHARS_MAX], tenant=tenant, user_agent=user_agent)
+
+
 def _size_bytes(frame: Frame) -> int:
     return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode())
 
@@ -168,13 +205,16 @@ def _as_append(audio: bytes) -> str:
     return f'{{"type":"input_audio_buffer.append","audio":"{pybase64.b64encode_as_string(audio)}"}}'
 
 
-async def _read(websocket: WebSocket, inbox: Inbox, metrics: Metrics) -> None:
-    """Read the socket all the time; only frames that pile up unprocessed stop it, and through it the client."""
+async def _read(websocket: WebSocket, inbox: Inbox, service: Service) -> None:
+    """Read the socket all the time; frames that pile up unprocessed, or come too fast, stop it and so the client."""
+    metrics, per_s = service.metrics, service.settings.max_messages_per_sec
+    pace = Pace(per_s, per_s * MESSAGES_BURST_S, lambda: service.limit_reached("MAX_MESSAGES_PER_SEC"))
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         text = message.get("text")
         frame: Frame = message["bytes"] if text is None else text
         metrics.received_bytes.inc(_size_bytes(frame))
         await inbox.put(frame)
+        await pace.take(1)
     if message["code"] == FRAME_TOO_LARGE:
         metrics.limits_reached.labels("MAX_FRAME_MIB").inc()
         raise ConnectionOver("frame too large")

@@ -15,11 +15,14 @@ from qwen3_asr_realtime.engines.base import Engine
 from qwen3_asr_realtime.server.address import bound_socket, realtime_url
 from qwen3_asr_realtime.server.app import create_app
 from qwen3_asr_realtime.server.counting import SessionCount
+from qwen3_asr_realtime.server.head import Heads
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.metrics import Metrics
+from qwen3_asr_realtime.server.operators_port import operators_port
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.server.signals import StopSignals
-from qwen3_asr_realtime.server.transports import HEAD_BYTES_MAX, light_websocket, prompt_http
+from qwen3_asr_realtime.server.tls import check_certificate
+from qwen3_asr_realtime.server.transports import light_websocket
 from qwen3_asr_realtime.settings import Settings
 
 CLOSING_TIMEOUT_S = 2
@@ -59,15 +62,12 @@ class OwnPort:
 
     Attributes:
         listener: The socket.
+        url: See `Entrance`.
     """
 
     listener: socket.socket
+    url: str = ""
     count: SessionCount | None = None
-
-    @property
-    def url(self) -> str:
-        """See `Entrance`."""
-        return realtime_url(self.listener)
 
     def attended(self, stop: Callable[[], object]) -> AbstractAsyncContextManager[None]:
         """See `Entrance`."""
@@ -84,25 +84,32 @@ def serve(settings: Settings, engine: Engine) -> None:
         AddressError: The configured address cannot be bound.
         EngineError: The engine does not start.
         ChecksumError: The VAD model is damaged.
+        SettingsError: Keys or certificate cannot be read.
     """
     configure_logs(settings)
+    check_certificate(settings)
     with bound_socket(settings) as listener:
-        run_until_stopped(settings, engine, OwnPort(listener))
+        run_until_stopped(settings, engine, OwnPort(listener, realtime_url(listener, settings)))
 
 
 def run_until_stopped(settings: Settings, engine: Engine, entrance: Entrance) -> None:
     """The same with connections from somewhere.
 
     Raises:
+        AddressError: The port for operators cannot be bound.
         EngineError: The engine does not start.
         ChecksumError: The VAD model is damaged.
+        SettingsError: Keys cannot be read.
     """
     loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()  # uvloop, where there is one
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_serve(settings, engine, entrance))
+    with (
+        bound_socket(settings, "metrics_port") if settings.metrics_port else nullcontext() as operators,
+        asyncio.Runner(loop_factory=loop_factory) as runner,
+    ):
+        runner.run(_serve(settings, engine, entrance, operators))
 
 
-async def _serve(settings: Settings, engine: Engine, entrance: Entrance) -> None:
+async def _serve(settings: Settings, engine: Engine, entrance: Entrance, operators: socket.socket | None) -> None:
     main = asyncio.current_task()
     if main is None:
         raise RuntimeError("the server runs in a task")
@@ -112,12 +119,12 @@ async def _serve(settings: Settings, engine: Engine, entrance: Entrance) -> None
             entrance.attended(signals.stop),
             running_service(settings, engine, entrance.count) as service,
         ):
-            await _run(service, entrance, signals)
+            await _run(service, entrance, operators, signals)
     except asyncio.CancelledError:
         log.info("stopped before it was ready")
 
 
-async def _run(service: Service, entrance: Entrance, signals: StopSignals) -> None:
+async def _run(service: Service, entrance: Entrance, operators: socket.socket | None, signals: StopSignals) -> None:
     async with asyncio.TaskGroup() as tasks:
 
         def on_started() -> None:
@@ -137,7 +144,8 @@ async def _run(service: Service, entrance: Entrance, signals: StopSignals) -> No
 
         server = http_server(service, entrance.listener, on_started)
         signals.on_stop = stop
-        await server.serve(sockets=[entrance.listener] if entrance.listener else [])
+        async with operators_port(server.config, operators):
+            await server.serve(sockets=[entrance.listener] if entrance.listener else [])
 
 
 async def _stop(service: Service, server: uvicorn.Server) -> None:
@@ -166,6 +174,13 @@ def http_server(service: Service, listener: socket.socket | None, on_started: Ca
         listener: The socket it will be run with, if any.
         on_started: Called when clients can connect; signal handlers set there stay in force.
     """
+    settings = service.settings
+    heads = Heads(
+        timeout_s=settings.request_timeout_sec,
+        head_bytes_max=settings.max_header_kib * 1024,
+        waiting_max=settings.max_pending_connections,
+        on_limit=service.limit_reached,
+    )
 
     def started() -> None:
         if listener is not None:
@@ -178,10 +193,12 @@ def http_server(service: Service, listener: socket.socket | None, on_started: Ca
             create_app(service, started),
             log_config=None,
             access_log=False,
-            http=prompt_http(service.settings.request_timeout_sec, reached("REQUEST_TIMEOUT_SEC").inc),
-            h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+            http=heads.protocol(),
+            ssl_certfile=settings.tls_cert_file or None,
+            ssl_keyfile=settings.tls_key_file or None,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
-            **websocket_options(service.settings) | {"ws": light_websocket(reached("UNREAD_TIMEOUT_SEC").inc)},
+            **websocket_options(settings) | {"ws": light_websocket(reached("UNREAD_TIMEOUT_SEC").inc)},
         )
     )
 

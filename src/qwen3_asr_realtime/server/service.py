@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
 from qwen3_asr_realtime.audio.intake import AudioIntake
@@ -16,7 +17,9 @@ from qwen3_asr_realtime.recognition.guards import GuardLimits
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.server.admission import Admission, AdmissionLimits
 from qwen3_asr_realtime.server.counting import LocalCount, SessionCount
+from qwen3_asr_realtime.server.credentials import Keyring
 from qwen3_asr_realtime.server.drain import Drain
+from qwen3_asr_realtime.server.handshake import Reception
 from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.server.metrics import Metrics
 from qwen3_asr_realtime.server.reporting import Reporting
@@ -49,6 +52,7 @@ class Service:
         listening: Threads that decode large frames and compressed audio.
         started_at_s: On the monotonic clock.
         admission: Which sessions there may be.
+        reception: Who may connect.
         reporting: Where it is told what happens.
         sampler: Looks at what nobody reports.
         drain: Ends the sessions when the server is stopped.
@@ -61,6 +65,7 @@ class Service:
     rules: SessionRules
     listening: ThreadPoolExecutor
     admission: Admission
+    reception: Reception
     reporting: Reporting
     sampler: Sampler
     drain: Drain = field(default_factory=Drain)
@@ -84,6 +89,10 @@ class Service:
                 yield
         finally:
             self.connections.discard(task)
+
+    def limit_reached(self, limit: str) -> None:
+        """Count that a connection came up against a limit, by the name of its setting."""
+        self.metrics.limits_reached.labels(limit).inc()
 
     def endpointing(self, turn_detection: TurnDetection | None) -> EndpointingParameters:
         """The detector's parameters for a session's turn detection; None is Manual mode."""
@@ -125,6 +134,16 @@ def session_rules(settings: Settings, engine: Engine) -> SessionRules:
     )
 
 
+def reception(settings: Settings) -> Reception:
+    """Who may connect.
+
+    Raises:
+        SettingsError: The keys cannot be read.
+    """
+    path = Path(settings.api_keys_file) if settings.api_keys_file else None
+    return Reception(Keyring(settings.api_keys.get_secret_value(), path), settings.allowed_origins)
+
+
 def guard_limits(settings: Settings) -> GuardLimits:
     """Where finals are doubted."""
     return GuardLimits(
@@ -155,7 +174,9 @@ async def running_service(
         EngineError: The engine does not start.
         ChecksumError: The VAD model is damaged.
         TracingError: Tracing is asked for and not installed.
+        SettingsError: The keys cannot be read.
     """
+    door = reception(settings)
     vad = SileroModel.load()
     async with AsyncExitStack() as stack:
         spans = await stack.enter_async_context(tracing()) if settings.otel_traces else None
@@ -196,6 +217,7 @@ async def running_service(
                     rules=session_rules(settings, engine),
                     listening=listening,
                     admission=Admission(limits, recogniser.scheduler, count or LocalCount(settings.max_sessions)),
+                    reception=door,
                     reporting=reporting,
                     sampler=sampler,
                 )

@@ -13,6 +13,7 @@ import structlog
 from qwen3_asr_realtime.checksums import ChecksumError
 from qwen3_asr_realtime.engines.base import EngineError
 from qwen3_asr_realtime.engines.selection import select_engine
+from qwen3_asr_realtime.server.address import AddressError
 from qwen3_asr_realtime.server.link import ParentLink
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.serve import run_until_stopped
@@ -45,7 +46,7 @@ def main(number: str, is_successor: str, questions: str, connections: str, metri
         configure_logs(settings)
         structlog.contextvars.bind_contextvars(worker=int(number))
         run_until_stopped(settings, select_engine(settings), link)
-    except (SettingsError, EngineError, ChecksumError, TracingError) as error:
+    except (SettingsError, EngineError, ChecksumError, AddressError, TracingError) as error:
         sys.stderr.write(f"qwen3-asr-realtime: {error}\n")
         return EXIT_CONFIGURATION
     finally:

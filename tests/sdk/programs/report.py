@@ -7,6 +7,7 @@ with `saw` (what), `at_s` (when, on the monotonic clock) and details.
 import argparse
 import base64
 import json
+import os
 import threading
 import time
 import wave
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 MODEL = "qwen3-asr-flash-realtime"
-KEY = "none"
+KEY = os.environ.get("REALTIME_API_KEY", "none")
 CHUNK_MS = 100
 
 _lock = threading.Lock()

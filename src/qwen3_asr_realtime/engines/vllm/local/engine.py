@@ -7,7 +7,7 @@ from uuid import uuid4
 import numpy as np
 import structlog
 
-from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, EngineStatus, Priority, SegmentOptions
+from qwen3_asr_realtime.engines.base import EngineError, EngineInfo, EngineStatus, Priority, SegmentOptions, model_name
 from qwen3_asr_realtime.engines.vllm.backend import Answer, Request, TokenCount
 from qwen3_asr_realtime.engines.vllm.languages import NAMES
 from qwen3_asr_realtime.engines.vllm.local.arguments import LocalOptions
@@ -38,7 +38,7 @@ class LocalVllmEngine:
         self._supervisor = Supervisor(lambda: launch(options, limits.max_segment_s), options.max_backoff_s)
         self.info = EngineInfo(
             name="vllm",
-            model=options.model,
+            model=model_name(options.model),
             languages=None,
             max_segment_s=limits.max_segment_s,
             concurrency=options.max_num_seqs,

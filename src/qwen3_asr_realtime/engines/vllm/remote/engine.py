@@ -7,7 +7,7 @@ audio again to another, never text.
 from collections import OrderedDict
 from dataclasses import replace
 
-from qwen3_asr_realtime.engines.base import Condition, EngineError, EngineInfo, EngineStatus, SegmentOptions
+from qwen3_asr_realtime.engines.base import Condition, EngineError, EngineInfo, EngineStatus, SegmentOptions, model_name
 from qwen3_asr_realtime.engines.vllm.backend import Answer, Request, TokenCount
 from qwen3_asr_realtime.engines.vllm.remote.endpoint import Endpoint
 from qwen3_asr_realtime.engines.vllm.remote.options import RemoteOptions
@@ -44,7 +44,7 @@ class RemoteVllmEngine:
         self.backend = RemoteBackend(self._pool)
         self._info = EngineInfo(
             name="vllm-remote",
-            model=options.model,
+            model=model_name(options.model),
             languages=None,
             max_segment_s=limits.max_segment_s,
             concurrency=len(self._endpoints) * options.concurrency_per_endpoint,
@@ -77,7 +77,7 @@ class RemoteVllmEngine:
         """
         await self._pool.start()
         up = [endpoint for name, endpoint in self._endpoints.items() if name not in self._pool.down]
-        self._info = replace(self._info, model=up[0].model)
+        self._info = replace(self._info, model=model_name(up[0].model))
 
     async def stop(self) -> None:
         """Close all connections; running refreshes fail. Safe to call twice."""
