@@ -108,5 +108,5 @@ async def tracing(processor: "SpanProcessor | None" = None) -> AsyncIterator[Spa
         flushing = asyncio.create_task(asyncio.to_thread(provider.shutdown), name="flush spans")
         done, _ = await asyncio.wait([flushing], timeout=FLUSH_TIMEOUT_S)
         if not done:
-            exporter.shutdown()  # ends its waiting  # type: ignore[no-untyped-call]  # it has no annotations
+            exporter.shutdown()  # type: ignore[no-untyped-call]  # ends its waiting; has no annotations
         await flushing
