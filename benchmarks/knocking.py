@@ -1,0 +1,107 @@
+"""Three times as many clients as are admitted: do those who are admitted wait longer?
+
+    python benchmarks/knocking.py --limit N [--rounds 3] [--seconds 60] [--every 1]
+
+N is what `qwen3-asr-realtime calibrate` found, and becomes `MAX_SESSIONS`. In every round N sessions speak at the pace
+of people, first alone and then, the very same, while twice as many clients knock: each connects, is refused, and comes
+again after a second, sooner than it is told to. Printed: how long after the end of speech finals came, the silence that
+ends a turn included, and how many were refused.
+
+Exits with 1 if the p95 of the finals is more than 20 % longer with knocking, anything is lost, or one who knocks gets
+anything but the documented answer: an `error` with the code `rate_limit_exceeded`, then close code 1013.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from harness import fleet, print_table
+from qwen3_asr_realtime.client.local_server import LocalServer, local_server
+from qwen3_asr_realtime.load.figures import Spread, Stage
+from qwen3_asr_realtime.load.measuring import measure
+
+RATIO_LIMIT = 1.2
+CROWD = 3
+SETTLE_S = 5.0
+DOCUMENTED = ("rate_limit_exceeded", 1013)
+
+Answers = Counter[tuple[str, int]]
+
+
+async def knock(server: LocalServer, every_s: float, answers: Answers) -> None:
+    """Ask for a session again and again, and note the answers: code of the error and of the close."""
+    while True:
+        code = ""
+        async with connect(server.url) as websocket:
+            try:
+                async for message in websocket:
+                    code = json.loads(message).get("error", {}).get("code", "no error")
+            except ConnectionClosed:
+                pass
+            answers[code, websocket.close_code or 0] += 1
+        await asyncio.sleep(every_s)
+
+
+@contextlib.asynccontextmanager
+async def crowd(server: LocalServer, size: int, every_s: float, answers: Answers) -> AsyncIterator[None]:
+    """So many clients, not all at the same moment, once those are in who are to be."""
+
+    async def come() -> None:
+        await asyncio.sleep(SETTLE_S)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(size):
+                tasks.create_task(knock(server, every_s, answers), name="knock")
+                await asyncio.sleep(every_s / size)
+
+    coming = asyncio.create_task(come(), name="crowd")
+    try:
+        yield
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+async def main() -> bool:
+    parser = argparse.ArgumentParser(description="clients that are not admitted")
+    parser.add_argument("--limit", type=int, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--every", type=float, default=1.0)
+    options = parser.parse_args()
+    answers: Answers = Counter()
+    stages: dict[bool, list[Stage]] = {False: [], True: []}
+    with local_server(env={"MAX_SESSIONS": str(options.limit), "LOG_LEVEL": "error"}) as server:
+        for number in range(options.rounds):
+            few = fleet(server, duration_s=options.seconds, seed=100 + number, stop=asyncio.Event())
+            stages[False].append(measure(await few.run(options.limit, lambda progress: None)))
+            async with crowd(server, (CROWD - 1) * options.limit, options.every, answers):
+                stages[True].append(measure(await few.run(options.limit, lambda progress: None)))
+    finals = [
+        Spread.of([row.final_ms for stage in stages[knocking] for row in stage.details if row.final_ms is not None])
+        for knocking in (False, True)
+    ]
+    lost = [sum(stage.lost + stage.n_errors for stage in stages[knocking]) for knocking in (False, True)]
+    print_table(
+        [f"{options.limit} sessions", "alone", "with knocking"],
+        [
+            ["finals", *(values.count for values in finals)],
+            ["end of speech to final, median, ms", *(values.p50 for values in finals)],
+            ["the same, p95", *(values.p95 for values in finals)],
+            ["lost, and errors", *lost],
+        ],
+    )
+    ratio = finals[1].p95 / finals[0].p95 if finals[0].p95 and finals[1].p95 else float("inf")
+    print(f"\np95 with knocking: {ratio:.2f} times that without (at most {RATIO_LIMIT})")
+    print("answers:", ", ".join(f"{count} x {code} and {close}" for (code, close), count in answers.items()))
+    return ratio <= RATIO_LIMIT and sum(lost) == 0 and set(answers) == {DOCUMENTED}
+
+
+if __name__ == "__main__":
+    sys.exit(0 if asyncio.run(main()) else 1)
