@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -29,7 +30,6 @@ from qwen3_asr_realtime.load.measuring import measure
 
 RATIO_LIMIT = 1.2
 CROWD = 3
-SETTLE_S = 5.0
 DOCUMENTED = ("rate_limit_exceeded", 1013)
 
 Answers = Counter[tuple[str, int]]
@@ -49,12 +49,20 @@ async def knock(server: LocalServer, every_s: float, answers: Answers) -> None:
         await asyncio.sleep(every_s)
 
 
+def sessions_of(server: LocalServer) -> int:
+    """Sessions that there are."""
+    with urllib.request.urlopen(f"{server.http_url}/health") as answer:  # noqa: S310 - our own
+        return int(json.load(answer)["sessions"])
+
+
 @contextlib.asynccontextmanager
-async def crowd(server: LocalServer, size: int, every_s: float, answers: Answers) -> AsyncIterator[None]:
-    """So many clients, not all at the same moment, once those are in who are to be."""
+async def crowd(server: LocalServer, admitted: int, every_s: float, answers: Answers) -> AsyncIterator[None]:
+    """Clients at the door, not all at the same moment, once so many are in as may be."""
+    size = (CROWD - 1) * admitted
 
     async def come() -> None:
-        await asyncio.sleep(SETTLE_S)
+        while await asyncio.to_thread(sessions_of, server) < admitted:  # noqa: ASYNC110 - the event is in the server
+            await asyncio.sleep(0.2)
         async with asyncio.TaskGroup() as tasks:
             for _ in range(size):
                 tasks.create_task(knock(server, every_s, answers), name="knock")
@@ -81,7 +89,7 @@ async def main() -> bool:
         for number in range(options.rounds):
             few = fleet(server, duration_s=options.seconds, seed=100 + number, stop=asyncio.Event())
             stages[False].append(measure(await few.run(options.limit, lambda progress: None)))
-            async with crowd(server, (CROWD - 1) * options.limit, options.every, answers):
+            async with crowd(server, options.limit, options.every, answers):
                 stages[True].append(measure(await few.run(options.limit, lambda progress: None)))
     finals = [
         Spread.of([row.final_ms for stage in stages[knocking] for row in stage.details if row.final_ms is not None])
