@@ -15,8 +15,8 @@ from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples, ms_from
 
 _BUILT_IN_FOLDER: Final = Path(__file__).parents[1] / "conformance" / "recordings"
 _BUILT_IN: Final = {
-    "cmd_goforward.wav": "go forward ten meters",
-    "libri_0880.wav": "he was not an ill disposed young man",
+    "cmd_goforward.wav": ("go forward ten meters", (500, 2090)),
+    "libri_0880.wav": ("he was not an ill disposed young man", (260, 2790)),
 }
 
 _BLOCK_SAMPLES = SAMPLE_RATE // 100
@@ -91,7 +91,7 @@ def find_sources(paths: Sequence[Path], *, language: str | None = None) -> list[
         RecordingError: A manifest cannot be read, or nothing is left.
     """
     if not paths:
-        return [Source(str(_BUILT_IN_FOLDER / name), transcript) for name, transcript in _BUILT_IN.items()]
+        return [Source(str(_BUILT_IN_FOLDER / name), *known) for name, known in _BUILT_IN.items()]
     sources = []
     for path in paths:
         if path.suffix == ".json":
