@@ -92,7 +92,7 @@ MUTATIONS = (
     Mutation(
         "no error after session.finish",
         "protocol/session.py",
-        "        if self.state is not SessionState.OPEN:\n            return []\n        outputs: Outputs = [self.",
+        "        if not self._is_open:\n            return []\n        outputs: Outputs = [self.",
         "        outputs: Outputs = [self.",
     ),
     Mutation(
@@ -122,8 +122,8 @@ MUTATIONS = (
     Mutation(
         "one frame may hold 15 MiB of audio",
         "server/serve.py",
-        "ws_max_size=service.settings.max_frame_mib * 1024 * 1024",
-        "ws_max_size=1024 * 1024",
+        '"ws_max_size": settings.max_frame_mib * 1024 * 1024',
+        '"ws_max_size": 1024 * 1024',
     ),
 )
 
