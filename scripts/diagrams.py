@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from qwen3_asr_realtime.protocol.items import ITEM_TRANSITIONS
-from qwen3_asr_realtime.protocol.session import SESSION_TRANSITIONS
+from qwen3_asr_realtime.protocol.states import SESSION_TRANSITIONS
 from qwen3_asr_realtime.vad.endpointing import TRANSITIONS as ENDPOINTING_TRANSITIONS
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "protocol.md"

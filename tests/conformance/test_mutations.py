@@ -1,7 +1,6 @@
 """`make mutations` takes minutes and runs seldom; that its edits fit the code is looked at every time."""
 
 import pytest
-
 from scripts.mutations import MUTATIONS, PACKAGE, ROOT, Mutation
 
 

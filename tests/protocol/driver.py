@@ -158,3 +158,10 @@ def the_error(events: list[Event]) -> Event:
     assert event["type"] == "error"
     assert event["error"]["type"] == "invalid_request_error"
     return event["error"]
+
+
+def commands_since(driver, action):
+    """The commands that an action brings about."""
+    before = len(driver.commands)
+    action()
+    return driver.commands[before:]

@@ -11,7 +11,6 @@ carried out in order. Everything a client may observe about order is decided her
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Literal, TypeAlias
 
 from msgspec import UNSET
@@ -61,6 +60,7 @@ from qwen3_asr_realtime.protocol.events import (
 )
 from qwen3_asr_realtime.protocol.identifiers import IdSource
 from qwen3_asr_realtime.protocol.items import IllegalTransition, Item, ItemSignal
+from qwen3_asr_realtime.protocol.states import SESSION_TRANSITIONS, SessionSignal, SessionState
 from qwen3_asr_realtime.samples import SAMPLE_RATE, ms_from_samples
 from qwen3_asr_realtime.text import join_transcripts
 
@@ -70,45 +70,6 @@ MALFORMED_FRAMES_MAX = 20
 Outputs: TypeAlias = list[ServerEvent | Command]
 VadCommit: TypeAlias = Literal["flush_or_ignore", "error"]
 
-
-class SessionState(Enum):
-    """Where a session is in its life."""
-
-    OPEN = auto()
-    RETIRING = auto()
-    FINISHING = auto()
-    FINISHED = auto()
-    CLOSING = auto()
-    CLOSED = auto()
-
-
-class SessionSignal(Enum):
-    """What moves a session on: the client's finish, the server's wish to stop, its close, the end of the last item."""
-
-    FINISH = auto()
-    RETIRE = auto()
-    CLOSE = auto()
-    DRAINED = auto()
-
-
-SESSION_TRANSITIONS: dict[SessionState, dict[SessionSignal, SessionState]] = {
-    SessionState.OPEN: {
-        SessionSignal.FINISH: SessionState.FINISHING,
-        SessionSignal.RETIRE: SessionState.RETIRING,
-        SessionSignal.CLOSE: SessionState.CLOSING,
-    },
-    SessionState.RETIRING: {
-        SessionSignal.FINISH: SessionState.FINISHING,
-        SessionSignal.CLOSE: SessionState.CLOSING,
-    },
-    SessionState.CLOSING: {
-        SessionSignal.FINISH: SessionState.FINISHING,
-        SessionSignal.DRAINED: SessionState.CLOSED,
-    },
-    SessionState.FINISHING: {SessionSignal.DRAINED: SessionState.FINISHED},
-    SessionState.FINISHED: {},
-    SessionState.CLOSED: {},
-}
 
 IDLE_TIMEOUT = Close(1000, "idle timeout")
 TIME_LIMIT = Close(1000, "session time limit")

@@ -13,7 +13,8 @@ from qwen3_asr_realtime.protocol.commands import Close
 from qwen3_asr_realtime.protocol.errors import ProtocolError
 from qwen3_asr_realtime.protocol.events import ErrorEvent, ErrorView, TranscriptionText, encode_server_event
 from qwen3_asr_realtime.protocol.identifiers import random_id
-from qwen3_asr_realtime.protocol.session import Session, SessionState
+from qwen3_asr_realtime.protocol.session import Session
+from qwen3_asr_realtime.protocol.states import SessionState
 from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
