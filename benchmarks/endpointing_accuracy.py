@@ -136,7 +136,7 @@ def detected(audio: Samples, silence_ms: int) -> list[Turn]:
     for offset in range(0, len(audio), PUSH):
         if (frames := detector.take(audio[offset : offset + PUSH])) is None:
             continue
-        while not frames.judged:
+        while frames.left:
             model.judge([frames])
         for event in detector.conclude(frames):
             match event:

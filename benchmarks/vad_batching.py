@@ -26,7 +26,7 @@ from qwen3_asr_realtime.server.judging import FrameJudge
 from qwen3_asr_realtime.settings import cpu_cores
 from qwen3_asr_realtime.vad.detector import SpeechDetector
 from qwen3_asr_realtime.vad.endpointing import EndpointingParameters
-from qwen3_asr_realtime.vad.silero import STATE_SIZE, WINDOW_SAMPLES, Frames, SileroModel
+from qwen3_asr_realtime.vad.silero import FRAMES_MAX, STATE_SIZE, WINDOW_SAMPLES, Frames, SileroModel
 
 PUSHES_MS = (100, 20)
 SESSIONS = (1, 8, 32, 128)
@@ -56,7 +56,7 @@ class CountingModel(SileroModel):
     def judge(self, batch: Sequence[Frames]) -> None:
         """Count, then judge."""
         self.calls += 1
-        self.frames += len(batch)
+        self.frames += sum(min(frames.left, FRAMES_MAX) for frames in batch)
         super().judge(batch)
 
 
@@ -105,12 +105,13 @@ async def cost(
 def call_us(model: SileroModel, batch: int) -> float:
     """CPU time of a frame in calls of some size, one right after the other: the best of some attempts."""
     windows = np.full((batch, WINDOW_SAMPLES), 0.01, np.float32)
+    lengths = np.ones(batch, np.int32)
     states = np.zeros((2, batch, STATE_SIZE), np.float32)
     times_s = []
     for _ in range(20):
         before_s = time.thread_time()
         for _ in range(10):
-            model.probabilities(windows, states)
+            model.probabilities(windows, lengths, states)
         times_s.append(time.thread_time() - before_s)
     return min(times_s) / 10 / batch * 1e6
 
@@ -132,7 +133,7 @@ async def main() -> None:
 
         def push_alone(detector: SpeechDetector, samples: Samples) -> None:
             if (frames := detector.take(samples)) is not None:
-                while not frames.judged:
+                while frames.left:
                     model.judge([frames])
                 detector.conclude(frames)
 

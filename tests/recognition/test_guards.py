@@ -23,7 +23,7 @@ from qwen3_asr_realtime.recognition.guards import (
 )
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES, certain_voice_s
-from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, WINDOW_SAMPLES, SileroModel, SileroState
+from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, Frames, SileroModel, SileroState
 
 SPEECH = Path(__file__).parent.parent / "speech"
 MANIFEST = json.loads((SPEECH / "manifest.json").read_text())
@@ -252,10 +252,9 @@ class TestCertainVoice:
 
 
 def voice_s(audio):
-    model, state, total_s = SileroModel.load(), SileroState(), 0.0
-    padded = np.concatenate((np.zeros(CONTEXT_SAMPLES, np.float32), audio.astype(np.float32)))
-    for offset in range(0, len(padded) - WINDOW_SAMPLES + 1, FRAME_SAMPLES):
-        window = padded[None, offset : offset + WINDOW_SAMPLES]
-        probabilities, state.recurrent = model.probabilities(window, state.recurrent)
-        total_s += certain_voice_s(float(probabilities[0]))
-    return total_s
+    whole = len(audio) // FRAME_SAMPLES * FRAME_SAMPLES
+    stream = np.concatenate((np.zeros(CONTEXT_SAMPLES, np.float32), audio[:whole].astype(np.float32)))
+    frames = Frames(stream, SileroState())
+    while frames.left:
+        SileroModel.load().judge([frames])
+    return sum(map(certain_voice_s, frames.probabilities))

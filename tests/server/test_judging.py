@@ -15,7 +15,7 @@ from qwen3_asr_realtime.server.judging import DetectionError, FrameJudge
 from qwen3_asr_realtime.vad.detector import SpeechAudio, SpeechDetector
 from qwen3_asr_realtime.vad.endpointing import EndpointingParameters
 from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES
-from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, Frames, SileroModel, SileroState
+from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, FRAMES_MAX, Frames, SileroModel, SileroState
 
 
 def frames_of(count: int) -> Frames:
@@ -30,7 +30,7 @@ class HeldModel(SileroModel):
         self.going.set()
         self.called = Event()
 
-    def probabilities(self, windows, states):
+    def probabilities(self, windows, lengths, states):
         self.called.set()
         assert self.going.wait(10)
         if (np.abs(windows) > 1).any():
@@ -67,7 +67,7 @@ async def test_sessions_that_share_calls_hear_what_each_hears_alone() -> None:
         events: list[object] = []
         for begin in range(0, len(clip), size):
             if (frames := detector.take(clip[begin : begin + size])) is not None:
-                while not frames.judged:
+                while frames.left:
                     model.judge([frames])
                 events += detector.conclude(frames)
         return events + detector.flush()
@@ -100,10 +100,10 @@ async def test_the_loop_is_free_while_frames_are_judged() -> None:
         assert not judging.done()
         model.going.set()
         await judging
-        assert frames.judged
+        assert not frames.left
 
 
-@pytest.mark.parametrize("frames", [1, 2], ids=["in its last call", "with calls to come"])
+@pytest.mark.parametrize("frames", [FRAMES_MAX, FRAMES_MAX + 1], ids=["in its last call", "with calls to come"])
 async def test_one_who_goes_leaves_nothing_behind_and_the_others_get_theirs(frames: int) -> None:
     problems: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
@@ -118,8 +118,8 @@ async def test_one_who_goes_leaves_nothing_behind_and_the_others_get_theirs(fram
             await going
         model.going.set()
         await staying
-        assert stays.judged
-        assert len(goes.probabilities) == 1
+        assert not stays.left
+        assert len(goes.probabilities) == FRAMES_MAX
         assert not judge._waiting
         assert not problems
 

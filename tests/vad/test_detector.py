@@ -27,7 +27,7 @@ class LoudnessModel(SileroModel):
     def __init__(self) -> None:
         """Load nothing."""
 
-    def probabilities(self, windows, states):
+    def probabilities(self, windows, lengths, states):
         loud = np.square(windows[:, CONTEXT_SAMPLES:]).mean(axis=1) > 1e-4
         return np.where(loud, np.float32(0.9), np.float32(0.01)), states
 
@@ -43,7 +43,7 @@ class Alone(SpeechDetector):
         frames = self.take(samples)
         if frames is None:
             return []
-        while not frames.judged:
+        while frames.left:
             self._model.judge([frames])
         return self.conclude(frames)
 
@@ -201,9 +201,9 @@ def test_the_model_sees_every_frame_with_the_samples_before_it(size: int):
     windows = []
 
     class Recorder(LoudnessModel):
-        def probabilities(self, window, state):
-            windows.append(window[0])
-            return super().probabilities(window, state)
+        def probabilities(self, its_windows, lengths, states):
+            windows.extend(its_windows)
+            return super().probabilities(its_windows, lengths, states)
 
     detector = Alone(Recorder(), PLAIN)
     audio = NOISE[:40_000]

@@ -29,10 +29,10 @@ Deliver: TypeAlias = Callable[[list[Frames], Exception | None], None]
 class FrameBatcher:
     """Judges the frames of all sessions in a thread of its own. A context manager: the thread runs inside it.
 
-    A call takes one frame of each session that waits, the longest waiting first, and calls follow one another until
+    A call takes some frames of each session that waits, the longest waiting first, and calls follow one another until
     nobody waits: a burst. The next one begins with the first frame that comes, but not sooner than `BURST_INTERVAL_S`
-    after a short one began. A session with many frames goes to the end of the line after each, so that a file at full
-    speed takes its share of every call and holds up nobody.
+    after a short one began. A session with more frames than a call takes goes to the end of the line after each, so
+    that a file at full speed takes its share of every call and holds up nobody.
 
     Args:
         model: The model.
@@ -95,7 +95,7 @@ class FrameBatcher:
         except Exception as error:  # whatever it is, it is for those who wait; the thread goes on for the others
             self._deliver(batch, error)
             return []
-        again = [frames for frames in batch if not frames.judged]
+        again = [frames for frames in batch if frames.left]
         if len(again) < len(batch):
-            self._deliver([frames for frames in batch if frames.judged], None)
+            self._deliver([frames for frames in batch if not frames.left], None)
         return again

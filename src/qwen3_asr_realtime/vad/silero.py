@@ -1,8 +1,9 @@
 """Silero VAD v6 on onnxruntime: the probability that somebody speaks, frame by frame.
 
-The model file is the one of silero-vad 6.2.3 (MIT, `LICENSE.silero`). One onnxruntime session serves the whole process.
-A call takes one frame each of any number of sessions; the probabilities do not depend on who else is in the call (bit
-for bit), while the cost of a frame falls from 127 µs alone to 54 µs in a batch of 32.
+The weights are those of silero-vad 6.2.3 (MIT, `LICENSE.silero`), put by `scripts/silero_graph.py` into a graph that
+takes successive frames of any number of sessions in one call. One onnxruntime session serves the whole process. The
+probabilities do not depend on how frames are brought together in calls (bit for bit), while the cost of a frame falls
+from 89 µs alone to 16 µs in a call of 32 (`benchmarks/vad_batching.py`).
 """
 
 import threading
@@ -15,11 +16,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from qwen3_asr_realtime.checksums import verify_sha256
-from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
+from qwen3_asr_realtime.samples import Samples
 from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES
 
 MODEL_PATH = Path(__file__).with_name("silero_vad.onnx")
-MODEL_SHA256 = "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3"
+MODEL_SHA256 = "f888b4dde42c5470a3e4d3c263228600fddbbdb696c9177edb58e1ef90ba4654"
 
 CONTEXT_SAMPLES = 64
 """Samples before the frame that the model sees with it."""
@@ -28,6 +29,10 @@ WINDOW_SAMPLES = CONTEXT_SAMPLES + FRAME_SAMPLES
 """Samples of one row of the model's input."""
 
 STATE_SIZE = 128
+
+FRAMES_MAX = 8
+"""Frames of one session in a call. More cost no less each, and would let a file at full speed hold up the others; an
+append of 100 ms has 3 or 4."""
 
 
 @dataclass(slots=True)
@@ -45,10 +50,10 @@ class SileroState:
 
 @dataclass(slots=True, eq=False)
 class Frames:
-    """Successive frames of one session on their way through the model, which takes one of them in each call.
+    """Successive frames of one session on their way through the model, which takes some of them in each call.
 
     Attributes:
-        stream: What the model reads: the context, then n frames; float32 [64 + n * 512].
+        stream: What the model reads: the context, then n frames; float32 [64 + n * 512], contiguous.
         state: The session's, for the next frame to be judged; the context in it is not looked at.
         probabilities: Of speech, for the frames judged so far.
         abandoned: Nobody wants the rest judged any more.
@@ -60,15 +65,20 @@ class Frames:
     abandoned: bool = False
 
     @property
-    def judged(self) -> bool:
-        """Whether no frame is left."""
-        return CONTEXT_SAMPLES + len(self.probabilities) * FRAME_SAMPLES == len(self.stream)
+    def left(self) -> int:
+        """How many are not judged yet."""
+        return (len(self.stream) - CONTEXT_SAMPLES) // FRAME_SAMPLES - len(self.probabilities)
 
-    @property
-    def window(self) -> Samples:
-        """The next frame and its context, float32 [576]."""
-        begin = len(self.probabilities) * FRAME_SAMPLES
-        return self.stream[begin : begin + WINDOW_SAMPLES]
+    def windows(self, count: int) -> Samples:
+        """The next frames, each with its context: a view, float32 [count, 576]."""
+        sample_bytes = self.stream.itemsize
+        return np.ndarray(
+            (count, WINDOW_SAMPLES),
+            np.float32,
+            self.stream,
+            offset=len(self.probabilities) * FRAME_SAMPLES * sample_bytes,
+            strides=(FRAME_SAMPLES * sample_bytes, sample_bytes),
+        )
 
 
 class SileroModel:
@@ -85,7 +95,6 @@ class SileroModel:
         self._session = onnxruntime.InferenceSession(
             verify_sha256(path, MODEL_SHA256), options, providers=["CPUExecutionProvider"]
         )
-        self._rate = np.array(SAMPLE_RATE, np.int64)
 
     @classmethod
     def load(cls) -> "SileroModel":
@@ -100,30 +109,39 @@ class SileroModel:
             return cls._shared
 
     def judge(self, batch: Sequence[Frames]) -> None:
-        """Judge the next frame of each of some sessions, all in one call.
+        """Judge the next frames of each of some sessions, up to `FRAMES_MAX` of each, all in one call.
 
         Args:
             batch: Frames of different sessions, none of them judged to the end.
         """
-        windows = np.concatenate([frames.window for frames in batch]).reshape(len(batch), WINDOW_SAMPLES)
+        lengths = [min(frames.left, FRAMES_MAX) for frames in batch]
+        windows = np.concatenate([frames.windows(length) for frames, length in zip(batch, lengths, strict=True)])
         states = np.concatenate([frames.state.recurrent for frames in batch], axis=1)
-        probabilities, states = self.probabilities(windows, states)
-        for frames, probability, state in zip(batch, probabilities.tolist(), states.swapaxes(0, 1), strict=True):
+        probabilities, states = self.probabilities(windows, np.array(lengths, np.int32), states)
+        first = 0
+        for frames, length, state in zip(batch, lengths, states.swapaxes(0, 1), strict=True):
             # A copy: a view would keep the states of the whole batch for as long as this session is silent.
             frames.state.recurrent = state[:, None].copy()
-            frames.probabilities.append(probability)
+            frames.probabilities += probabilities[first : first + length].tolist()
+            first += length
 
     def probabilities(
-        self, windows: NDArray[np.float32], states: NDArray[np.float32]
+        self, windows: NDArray[np.float32], lengths: NDArray[np.int32], states: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Judge one frame of each of B sessions.
+        """Judge successive frames of B sessions, N in all.
 
         Args:
-            windows: Context and frame of each, float32 [B, 576].
+            windows: Context and frame of each, those of the first session first, float32 [N, 576].
+            lengths: How many each session has, at least one, int32 [B]; their sum is N.
             states: What the model remembers of each, float32 [2, B, 128].
 
         Returns:
-            The probabilities of speech, float32 [B], and the new states, float32 [2, B, 128].
+            The probabilities of speech, float32 [N], and the new states, float32 [2, B, 128].
         """
-        probabilities, new_states = self._session.run(None, {"input": windows, "state": states, "sr": self._rate})
-        return probabilities[:, 0], new_states
+        there = np.arange(lengths.max()) < lengths[:, None]  # [B, T]
+        rows = np.zeros(there.shape, np.int64)  # Where in `windows` is which; the model looks at none beyond a length.
+        rows[there] = np.arange(len(windows))
+        probabilities, new_states = self._session.run(
+            None, {"windows": windows, "rows": rows.T, "lengths": lengths, "states": states}
+        )
+        return probabilities.T[there], new_states
