@@ -49,6 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT / "tests" / "speech"
 RECORDING = "libri_0880.wav"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CHROOT = shutil.which("chroot", path=PATH) or "chroot"  # in /usr/sbin, which not everybody's PATH names
 TMP = "/tmp"  # noqa: S108 - the image's own
 START_TIMEOUT_S = 60
 TRANSCRIBE_TIMEOUT_S = 60
@@ -87,7 +88,7 @@ class Stage:
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
         """Start a program in it, as its user, with these variables and no others."""
         variables = [f"{name}={value}" for name, value in environment.items()]
-        entry = ["chroot", f"--userspec={self.user}", os.fspath(self.root), "env", "-i", f"--chdir={self.folder}"]
+        entry = [CHROOT, f"--userspec={self.user}", os.fspath(self.root), "env", "-i", f"--chdir={self.folder}"]
         return subprocess.Popen(  # noqa: S603 - the image's command is what this is for
             [*entry, *variables, *command],
             stdout=subprocess.PIPE,
