@@ -13,6 +13,7 @@ push was done with. Above that, what calls cost one after the other, which says 
 import argparse
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -129,13 +130,13 @@ async def main() -> None:
         async def batched(detector: SpeechDetector, samples: Samples) -> None:
             if (frames := detector.take(samples)) is not None:
                 await judge.judge(frames)
-                detector.conclude(frames)
+                deque(detector.conclude(frames), maxlen=0)
 
         def push_alone(detector: SpeechDetector, samples: Samples) -> None:
             if (frames := detector.take(samples)) is not None:
                 while frames.left:
                     model.judge([frames])
-                detector.conclude(frames)
+                deque(detector.conclude(frames), maxlen=0)
 
         async def alone(detector: SpeechDetector, samples: Samples) -> None:
             await loop.run_in_executor(threads, push_alone, detector, samples)

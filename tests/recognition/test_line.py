@@ -1,6 +1,5 @@
 from collections import Counter
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,24 +60,13 @@ def test_then_the_earlier_deadline():
     assert order(line) == ["soon", "late"]
 
 
-def test_hurrying():
-    line = WaitingLine()
+def test_a_claim_may_become_more_urgent():
+    line, second = WaitingLine(), claim()
     line.join("a", claim())
-    line.join("b", claim())
-    line.hurry("b", Priority.FINAL)
-    line.hurry("nobody", Priority.FINAL)
+    line.join("b", second)
+    second.priority = Priority.FINAL
 
     assert order(line) == ["b", "a"]
-
-
-@pytest.mark.parametrize("priority", [Priority.FIRST_PARTIAL, Priority.PARTIAL])
-def test_nobody_loses_a_place_by_hurrying(priority):
-    line = WaitingLine()
-    line.join("a", claim(Priority.FIRST_PARTIAL))
-    line.join("b", claim(Priority.FIRST_PARTIAL))
-    line.hurry("a", priority)
-
-    assert order(line) == ["a", "b"]
 
 
 def test_leaving():
@@ -170,12 +158,10 @@ def test_everybody_comes_out_once_and_by_priority(steps):
     for step, key, priority in steps:
         match step:
             case "join" if key not in waiting:
-                line.join(key, claim(priority, tenant=str(key % 2)))
-                waiting[key] = priority
-            case "hurry":
-                line.hurry(key, priority)
-                if key in waiting:
-                    waiting[key] = min(waiting[key], priority)
+                waiting[key] = claim(priority, tenant=str(key % 2))
+                line.join(key, waiting[key])
+            case "hurry" if key in waiting:
+                waiting[key].priority = min(waiting[key].priority, priority)
             case "leave":
                 line.leave(key)
                 waiting.pop(key, None)
@@ -183,5 +169,5 @@ def test_everybody_comes_out_once_and_by_priority(steps):
     out = order(line)
 
     assert sorted(out) == sorted(waiting)
-    ranks = {key: min(priority, Priority.PARTIAL) for key, priority in waiting.items()}  # recordings rank with partials
+    ranks = {key: min(its.priority, Priority.PARTIAL) for key, its in waiting.items()}  # recordings rank with partials
     assert [ranks[key] for key in out] == sorted(ranks.values())

@@ -113,6 +113,20 @@ class TestScheduler:
         assert tentative.gave_up.is_set()
         assert diary == ["final", "tentative", "another final"]
 
+    async def test_a_final_takes_a_slot_that_nobody_has_begun_to_use(self):
+        scheduler, diary = scheduler_with(1), []
+        first, second = (scheduler.turn(Claim("", Priority.FINAL, 0.0)) for _ in range(2))
+        async with scheduler.slot(first):
+            partial = Worker(scheduler, "partial", Priority.PARTIAL, diary=diary)
+            await everything_ready()
+        assert partial.turn.granted.is_set()  # but it has not run since
+        async with scheduler.slot(second):
+            diary.append("final")
+        await asyncio.sleep(0.5)
+
+        assert diary == ["final", "partial"]
+        assert not partial.gave_up.is_set()
+
     async def test_the_least_urgent_gives_up_and_no_more_of_them_than_needed(self):
         scheduler = scheduler_with(3)
         speculation, partial, first = (

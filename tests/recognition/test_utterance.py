@@ -386,6 +386,26 @@ class TestLongSpeech:
         assert len(talk.engine.finals) == 2
         assert talk.transcript == text(1, 29)
 
+    async def test_that_goes_on_in_another_utterance_gives_all_of_it_to_that_one(self):
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(words(20))
+        talk.utterance.end_segment(8 * SAMPLE_RATE, goes_on=True)
+        await talk.finish()
+
+        (final,) = talk.engine.finals
+        assert (final.n_samples, final.following_samples) == (8 * SAMPLE_RATE, 0)
+
+    async def test_a_short_word_after_a_cut_is_heard(self):
+        """The cut leaves 100 ms of silence and as much speech, less than what is worth decoding by itself."""
+        talk = Talk(HearingEngine())
+        talk.start()
+        await talk.say(np.concatenate([words(29), silence(0.1), words(1, first=30)[:1600], silence(0.8)]))
+        talk.stop()
+        await talk.finish()
+
+        assert [call.n_samples for call in talk.engine.finals][1:] == [1600 + 1600 + TAIL_SAMPLES]
+
     async def test_what_is_final_is_not_decoded_again(self):
         talk = Talk(HearingEngine())
         talk.start()

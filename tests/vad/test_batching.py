@@ -139,19 +139,23 @@ def test_frames_are_delivered_in_one_piece_when_the_last_of_them_is_judged():
         assert [len(frames.probabilities) for frames in (*short, long)] == [2 * FRAMES_MAX] * 3 + [4 * FRAMES_MAX]
 
 
-def test_a_call_that_fails_fails_what_was_in_it_and_nothing_else():
+def test_a_call_that_fails_is_repeated_for_each_and_fails_only_with_whom_it_fails_alone():
     with stage() as s:
-        s.batcher.submit(one := frames_for(3))
+        s.batcher.submit(bad := frames_for(3))
         s.call()
-        s.batcher.submit(two := frames_for(3))
+        s.batcher.submit(good := frames_for(3))
         s.end_call()
-        assert s.call() == [two, one]
-        s.batcher.submit(three := frames_for(1))
-        s.end_call(error := RuntimeError("out of memory"))
-        assert s.delivered.get(timeout=TIMEOUT_S) == ([two, one], error)
-        assert s.call() == [three]
+        assert s.call() == [good, bad]
+        s.batcher.submit(other := frames_for(1))
+        s.end_call(RuntimeError("something is wrong"))
+        assert s.call() == [good]
         s.end_call()
-        assert s.delivered.get(timeout=TIMEOUT_S) == ([three], None)
+        assert s.call() == [bad]
+        s.end_call(error := RuntimeError("this is wrong"))
+        assert s.delivered.get(timeout=TIMEOUT_S) == ([bad], error)
+        assert s.call() == [other, good]
+        s.end_call()
+        assert s.delivered.get(timeout=TIMEOUT_S) == ([other], None)
 
 
 def test_abandoned_frames_take_no_place_in_a_call():

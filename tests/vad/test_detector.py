@@ -45,7 +45,7 @@ class Alone(SpeechDetector):
             return []
         while frames.left:
             self._model.judge([frames])
-        return self.conclude(frames)
+        return list(self.conclude(frames))
 
 
 @dataclass
@@ -270,10 +270,23 @@ def test_after_a_flush_the_next_turn_starts_exactly_there():
 def test_flush_in_the_silence_after_speech_ends_the_turn_where_the_speech_ended():
     detector = Alone(LoudnessModel(), PLAIN)
     events = detector.push(np.concatenate((pause(1.024), NOISE[:SAMPLE_RATE] * np.float32(0.1), pause(0.2))))
-    assert samples_from_ms(168) <= detector.silence_samples <= samples_from_ms(200)
+    heard = [event for event in events if isinstance(event, SpeechAudio)]
+    assert samples_from_ms(168) <= heard[-1].first_sample + len(heard[-1].samples) - heard[-1].voiced_until
     (turn,) = turns_of(events + detector.flush())
     assert turn.end is not None
     assert 0 <= turn.end - (1.024 + 1) * SAMPLE_RATE < 128
+
+
+def test_a_turn_that_begins_with_a_cut_has_the_voice_in_what_was_heard_before_the_cut_was_decided():
+    detector = Alone(LoudnessModel(), replace(PLAIN, max_utterance_ms=3000, prefix_padding_ms=0))
+    loud = NOISE[: 4 * SAMPLE_RATE] * np.float32(0.1)
+    loud[32_000 : 32_000 + 2 * FRAME_SAMPLES] *= np.float32(0.01)  # the pause to cut at: a second before the limit
+    events = detector.push(loud) + detector.flush()
+    cut = next(index for index, event in enumerate(events) if isinstance(event, SpeechStopped))
+    audio = [event for event in events[cut:] if isinstance(event, SpeechAudio)]
+    seconds = sum(len(event.samples) for event in audio) / SAMPLE_RATE
+    assert seconds > 1.9
+    assert sum(event.voice_s for event in audio) == pytest.approx(0.8 * seconds, rel=0.05)  # 0.9 is 0.8 beyond a half
 
 
 # Memory.

@@ -221,8 +221,26 @@ def test_a_long_turn_is_cut_at_the_best_pause_of_its_end():
     assert run(endpointer, first) == [SpeechStarted(0)]
     cut = at(801.5) + BLOCK_SAMPLES // 2
     assert endpointer.keep_from <= cut
-    assert run(endpointer, speech(1)) == [SpeechStopped(cut), SpeechStarted(cut)]
+    assert run(endpointer, speech(1)) == [SpeechStopped(cut, goes_on=True), SpeechStarted(cut)]
     assert run(endpointer, [*speech(10), *silence(20)]) == [SpeechStopped(at(1010))]
+
+
+def test_what_has_been_given_away_is_not_cut_off_again():
+    endpointer = Endpointer(replace(PLAIN, max_utterance_ms=32_000))
+    best, second = [Frame(0.6, [QUIET] * 4)], [Frame(0.7, [QUIET] * 4)]
+    run(endpointer, [*speech(800), *best, *speech(50), *second, *speech(100), *best])
+    endpointer.no_cut_before(at(801))
+    cut = at(952) + BLOCK_SAMPLES // 2
+    assert run(endpointer, speech(47)) == [SpeechStopped(cut, goes_on=True), SpeechStarted(cut)]
+
+
+def test_a_turn_that_may_be_cut_nowhere_waits_for_a_place():
+    endpointer = Endpointer(replace(PLAIN, max_utterance_ms=3200))
+    run(endpointer, speech(95))
+    endpointer.no_cut_before(at(102))
+    assert run(endpointer, speech(7)) == []
+    (stopped, _) = run(endpointer, speech(1))
+    assert at(102) <= stopped.end_sample <= at(103)
 
 
 def test_a_cut_leaves_at_least_half_of_a_short_turn():

@@ -65,10 +65,11 @@ class StartSegment:
 
 @dataclass(frozen=True, slots=True)
 class EndSegment:
-    """The item's current speech ended at `end_sample` of the session."""
+    """The item's current speech ended at `end_sample` of the session; if it goes on there, what follows is not its."""
 
     item_id: str
     end_sample: int
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,10 +302,10 @@ class Session:
             StartSegment(opened.item_id, start_sample),
         ]
 
-    def speech_stopped(self, end_sample: int) -> Outputs:
-        """The open speech ended at `end_sample`. In VAD mode that ends the item."""
+    def speech_stopped(self, end_sample: int, *, goes_on: bool = False) -> Outputs:
+        """The open speech ended at `end_sample`, or was cut there if it goes on. In VAD mode that ends the item."""
         item = self._open()
-        outputs: Outputs = [EndSegment(item.id, end_sample)]
+        outputs: Outputs = [EndSegment(item.id, end_sample, goes_on)]
         if self.configuration.turn_detection is not None:
             stopped = SpeechStopped(
                 event_id=self._event_id(), audio_end_ms=ms_from_samples(end_sample), item_id=item.id

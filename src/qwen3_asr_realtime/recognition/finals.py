@@ -18,7 +18,7 @@ from qwen3_asr_realtime.recognition.guards import (
     settled,
 )
 from qwen3_asr_realtime.recognition.segment import Segment
-from qwen3_asr_realtime.recognition.speaker import PreviousFinal
+from qwen3_asr_realtime.recognition.speaker import Speaker
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
 SECOND_HEARING_SILENCE = np.zeros(int(SECOND_HEARING_SILENCE_S * SAMPLE_RATE), np.float32)
@@ -37,7 +37,7 @@ class Finals:
         self,
         engine: Engine,
         options: SegmentOptions,
-        previous: PreviousFinal,
+        speaker: Speaker,
         limits: GuardLimits,
         doubts: Counter[Doubt],
     ) -> None:
@@ -46,14 +46,14 @@ class Finals:
         Args:
             engine: What decodes.
             options: What the client asked for.
-            previous: The last final of the session.
+            speaker: Whose session it is.
             limits: Where doubt begins.
             doubts: Counts what was doubted, and why.
         """
         self.doubted = False
         self._engine = engine
         self._options = options
-        self._previous = previous
+        self._speaker = speaker
         self._limits = limits
         self._doubts = doubts
         self._longest = int(engine.info.max_segment_s * SAMPLE_RATE)
@@ -64,11 +64,12 @@ class Finals:
 
     def is_nothing(self, segment: Segment) -> bool:
         """Whether a closed segment is not worth decoding."""
-        if len(segment) == 0:
-            return True
-        without_voice = is_without_voice(self._evidence(segment, len(segment)), self._limits)
-        self._doubts.update([Doubt.NO_VOICE] * without_voice)
-        return without_voice
+        return len(segment) == 0 or is_without_voice(self._evidence(segment, len(segment)), self._limits)
+
+    def of_nothing(self, segment: Segment) -> Hypothesis:
+        """The final of a segment that `is_nothing`."""
+        self._doubts.update([Doubt.NO_VOICE] * (len(segment) > 0))
+        return Hypothesis("")
 
     async def hear(self, segment: Segment, length: int, priority: Priority) -> Hypothesis:
         """The final hypothesis of the first `length` samples.
@@ -104,10 +105,11 @@ class Finals:
             stream.close()
 
     def _evidence(self, segment: Segment, length: int) -> Evidence:
+        previous = self._speaker.previous
         return Evidence(
             duration_s=length / SAMPLE_RATE,
             voice_s=segment.voice_s,
             context=self._options.context,
-            previous=self._previous.text,
-            previous_s=self._previous.duration_s,
+            previous=previous.text,
+            previous_s=previous.duration_s,
         )

@@ -19,7 +19,7 @@ SWEEP_ARRIVALS = 256
 
 @dataclass(slots=True)
 class Claim:
-    """What somebody who waits is entitled to.
+    """What somebody who waits is entitled to; it may become more urgent meanwhile.
 
     Attributes:
         tenant: On whose account.
@@ -64,11 +64,6 @@ class WaitingLine(Generic[KeyT]):
         if not tenant.present:
             tenant.served_s = max(tenant.served_s, self._floor_s)
         tenant.present += 1
-
-    def hurry(self, key: KeyT, priority: Priority) -> None:
-        """Become more urgent; who does not wait, or is as urgent already, stays as they are."""
-        if key in self._waiting and priority < self._waiting[key][0].priority:
-            self._waiting[key][0].priority = priority
 
     def leave(self, key: KeyT) -> None:
         """Give up waiting; nothing happens if the key does not wait."""

@@ -48,14 +48,14 @@ class Previews:
 
     def offer(self, preview: Preview, language: str) -> None:
         """Show a preview in its time; an empty one says nothing."""
-        if preview.text or preview.stash:
+        if (preview.text or preview.stash) and not self._closed:
             self.replaced += self.waits
             self._offered = preview, language
             self.show_if_due()
 
     def show_if_due(self) -> None:
         """Show what waits, if its time has come."""
-        if self._offered is None or self._closed or self.wait_s > 0:
+        if self._offered is None or self.wait_s > 0:
             return
         (preview, language), self._offered = self._offered, None
         self._shown_at_s = self._now_s()

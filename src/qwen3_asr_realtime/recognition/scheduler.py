@@ -8,7 +8,6 @@ no slot is free, a partial or a speculation gives its slot up, and a partial to 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import islice
 
 from qwen3_asr_realtime.engines.base import Priority
 from qwen3_asr_realtime.recognition.limit import ConcurrencyLimit
@@ -37,6 +36,7 @@ class Turn:
         self.claim = claim
         self.give_up = give_up
         self.granted = asyncio.Event()
+        self.begun = False  # It has a slot, and knows.
         self._scheduler = scheduler
 
     def hurry(self, priority: Priority) -> None:
@@ -118,7 +118,9 @@ class Scheduler:
         self._note_load(joined_s)
         began_s = None
         try:
-            await turn.granted.wait()
+            while not turn.granted.is_set():  # a slot may be taken back before this task sees it
+                await turn.granted.wait()
+            turn.begun = True
             began_s = loop.time()
             if turn.claim.priority is Priority.FINAL:
                 self.note_delay(began_s - joined_s, began_s)
@@ -141,7 +143,6 @@ class Scheduler:
     def hurry(self, turn: Turn, priority: Priority) -> None:
         """Make a turn more urgent."""
         if priority < turn.claim.priority:
-            self._line.hurry(turn, priority)
             turn.claim.priority = priority
             self._grant()
 
@@ -152,22 +153,41 @@ class Scheduler:
         return running < max(1, self.limit.slots - 1)
 
     def _grant(self) -> None:
+        self._hand_out()
+        finals = self._line.count(Priority.FINAL)
+        self._take_slots(finals, Priority.FINAL)
+        self._take_slots(finals + self._line.count(Priority.SPECULATIVE_FINAL), _SHOWN)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
         while self.running < self.limit.slots and (turn := self._line.next(recordings=self._recordings_may_run)):
             self._running.add(turn)
             turn.granted.set()
-        self._take_slots(self._line.count(Priority.FINAL), Priority.FINAL)
-        self._take_slots(self._line.count(Priority.FINAL) + self._line.count(Priority.SPECULATIVE_FINAL), _SHOWN)
 
     def _take_slots(self, wanted: int, urgency: Priority) -> None:
         """Have so many turns in all give up, the least urgent first, and none that is as urgent as that."""
-        lacking = max(0, wanted - len(self._giving_up))
+        lacking = wanted - len(self._giving_up) - max(0, self.limit.slots - self.running)
         least_urgent = sorted(
             (turn for turn in self._running - self._giving_up if turn.claim.priority > urgency),
             key=lambda turn: turn.claim.priority,
             reverse=True,
         )
-        giving_up = (turn for turn in least_urgent if turn.give_up())
-        self._giving_up.update(islice(giving_up, lacking))
+        for turn in least_urgent:
+            if lacking <= 0:
+                return
+            if not turn.begun:
+                self._take_back(turn)
+                lacking -= 1
+            elif turn.give_up():
+                self._giving_up.add(turn)
+                lacking -= 1
+
+    def _take_back(self, turn: Turn) -> None:
+        """Have a turn wait again whose holder has not noticed yet that it has a slot."""
+        self._running.discard(turn)
+        turn.granted.clear()
+        self._line.done(turn.claim.tenant, 0.0)
+        self._line.join(turn, turn.claim)
 
     def _note_load(self, now_s: float) -> None:
         self._mean_load.note(self.running + self.speakers_wait, now_s)

@@ -17,6 +17,7 @@ class Segment:
         start_sample: Where it begins on the session's timeline.
         stream: The engine's view of it.
         confirmation: What of its text is confirmed.
+        continues: It goes on where another one was cut.
         closed: No more audio will come.
         voice_s: Certain voice in it, in seconds.
         decoded_samples: How much of it the last hypothesis covered.
@@ -30,6 +31,7 @@ class Segment:
         self.start_sample = start_sample
         self.stream = stream
         self.confirmation = Confirmation()
+        self.continues = False
         self.closed = False
         self.voice_s = 0.0
         self.decoded_samples = 0

@@ -31,7 +31,8 @@ As soon as there is so much silence, a final can be begun that will be the same 
 error rate of 105 utterances under three backgrounds: 5.6 % after 150 ms, 5.3 to 5.5 after 100, 200, 250 and 300 ms.)"""
 
 MIN_SEGMENT_SAMPLES = samples_from_ms(300)
-"""Segments with less, pre-roll included, are not decoded: models invent words for them (Moonshine says "You")."""
+"""Speech with less, pre-roll included, is not decoded: models invent words for it (Moonshine says "You"). What a
+cut has left over of longer speech may be shorter: it may hold the last word."""
 
 FINAL_ATTEMPTS = 2
 
@@ -123,7 +124,7 @@ class Utterance:
         self._options = options
         self._sink = sink
         self._speaker = speaker
-        self._finals = Finals(engine, options, speaker.previous, guards, Counter() if doubts is None else doubts)
+        self._finals = Finals(engine, options, speaker, guards, Counter() if doubts is None else doubts)
         self._segments: list[Segment] = []
         self._voiced_until = 0  # session sample up to which speech was heard
         self._finished = False
@@ -137,6 +138,8 @@ class Utterance:
 
     def start_segment(self, start_sample: int) -> None:
         """Speech begins at `start_sample` of the session; `add` brings its samples from there on, without a gap."""
+        if self._failure is not None:
+            return
         self.ledger.speech_found_s = self.ledger.speech_found_s or self._now_s()
         self._segments.append(Segment(start_sample, self._engine.open(self._options)))
 
@@ -164,12 +167,27 @@ class Utterance:
             self._tentative.task.cancel()
         self._changed.set()
 
-    def end_segment(self, end_sample: int) -> None:
-        """The open segment's speech ended at `end_sample` of the session; what was added beyond is silence."""
+    @property
+    def earliest_end(self) -> int:
+        """Session sample before which speech cannot be cut: what lies there has been cut off already."""
+        return self._segments[-1].start_sample + MIN_SEGMENT_SAMPLES if self._segments else 0
+
+    def end_segment(self, end_sample: int, *, goes_on: bool = False) -> None:
+        """The open segment's speech ended at `end_sample` of the session.
+
+        Args:
+            end_sample: Where.
+            goes_on: It was cut there, and what was added beyond belongs to another utterance; else, that is silence.
+        """
+        if self._failure is not None:
+            return
         segment = self._segments[-1]
         self.ledger.end_of_speech_s = self._speaker.arrivals.when(end_sample)
-        length = self._final_length(segment, end_sample)
-        segment.following = self._close(segment, length)[:FOLLOWING_SAMPLES]
+        if goes_on:
+            self._close(segment, end_sample - segment.start_sample)
+        else:
+            length = self._final_length(segment, end_sample)
+            segment.following = self._close(segment, length)[:FOLLOWING_SAMPLES]
 
     def finish(self) -> None:
         """No more audio will come."""
@@ -181,12 +199,13 @@ class Utterance:
     def _final_length(self, segment: Segment, end_sample: int) -> int:
         """How much of a segment is recognised if its speech ends here; 0 if that is too little to say anything."""
         length = end_sample - segment.start_sample
-        return length + TAIL_SAMPLES if length >= MIN_SEGMENT_SAMPLES else 0
+        return length + TAIL_SAMPLES if length >= (1 if segment.continues else MIN_SEGMENT_SAMPLES) else 0
 
     def _cut(self, segment: Segment) -> None:
         rest = self._close(segment, quietest_cut(segment.audio))
         self.start_segment(segment.start_sample + len(segment))
         following = self._segments[-1]
+        following.continues = True
         following.append(rest)
         following.voice_s = segment.voice_s  # nobody knows in which part it was
 
@@ -323,20 +342,16 @@ class Utterance:
 
     async def _decode(self, segment: Segment, shown: str) -> None:
         """Wait for a slot, do what there is to do with the segment as it then is, and show or keep the result."""
-        if segment.is_foreseen:
-            self._speaker.backlog.remove(len(segment))
-            segment.finish_as_foreseen()
-            return
-        if segment.closed and self._finals.is_nothing(segment):
-            self._speaker.backlog.remove(len(segment))
-            segment.finish(Hypothesis(""))
+        if self._finish_without_decode(segment):
             return
         claim = Claim(self._speaker.tenant, self._priority(segment), self._now_s() + self._cadence.idle_s)
         self._turn = self._scheduler.turn(claim, self._give_up)
         try:
             async with self._scheduler.slot(self._turn):
+                if self._finish_without_decode(segment):
+                    return
                 match self._work(segment):
-                    case _Work.FINAL if not segment.is_foreseen:
+                    case _Work.FINAL:
                         segment.finish(await self._final(segment))
                     case _Work.SPECULATION:
                         segment.speculated_until = self._voiced_until
@@ -346,6 +361,18 @@ class Utterance:
                         await self._tentatively(segment, self._partial_length(segment), shown, final=False)
         finally:
             self._turn = None
+
+    def _finish_without_decode(self, segment: Segment) -> bool:
+        """Finish a closed segment whose final is known, if it is."""
+        length = len(segment)
+        if segment.is_foreseen:
+            segment.finish_as_foreseen()
+        elif segment.closed and self._finals.is_nothing(segment):
+            segment.finish(self._finals.of_nothing(segment))
+        else:
+            return False
+        self._speaker.backlog.remove(length)
+        return True
 
     def _note_failure(self, *, timed_out: bool) -> None:
         self.ledger.timeouts += timed_out

@@ -5,7 +5,7 @@ when to decode is `recognition/`'s.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -162,8 +162,7 @@ class Connection:
                     await self._heard(self._detector.flush())
                     await self._carry_out(self._session.audio_flushed())
                 case DiscardAudio():
-                    await self._detect(self._intake.flush())
-                    self._detector.flush()
+                    await self._discard_audio()
                 case ConfigureIntake(audio_format, sample_rate):
                     self._intake = AudioIntake(audio_format, sample_rate)
                 case ConfigureDetection(turn_detection):
@@ -173,8 +172,8 @@ class Connection:
                 case StartSegment(item_id, start_sample):
                     self._speaking = self._utterances[item_id][0]
                     self._speaking.start_segment(start_sample)
-                case EndSegment(item_id, end_sample):
-                    self._utterances[item_id][0].end_segment(end_sample)
+                case EndSegment(item_id, end_sample, goes_on):
+                    self._utterances[item_id][0].end_segment(end_sample, goes_on=goes_on)
                 case FinishUtterance(item_id):
                     self._utterances[item_id][0].finish()
                 case CancelUtterance(item_id):
@@ -215,25 +214,30 @@ class Connection:
             await self._heard(await self._detect(piece))
             await self._pace.take(len(piece) / SAMPLE_RATE)
 
-    async def _detect(self, samples: Samples) -> list[VoiceEvent]:
+    async def _detect(self, samples: Samples) -> Iterable[VoiceEvent]:
         """Find speech in new audio; the event loop is free while its frames are judged."""
         frames = self._detector.take(samples)
         if frames is None:
-            return []
+            return ()
         await self._judge.judge(frames)
         return self._detector.conclude(frames)
 
-    async def _heard(self, events: list[VoiceEvent]) -> None:
+    async def _heard(self, events: Iterable[VoiceEvent]) -> None:
         for event in events:
             match event:
                 case SpeechStarted(start_sample):
                     await self._carry_out(self._session.speech_started(start_sample))
-                case SpeechAudio(samples, first_sample, voice_s):
+                case SpeechAudio(samples, _, voiced_until, voice_s):
                     if self._speaking is not None:
-                        voiced_until = first_sample + len(samples) - self._detector.silence_samples
                         self._speaking.add(samples, voiced_until, voice_s)
-                case SpeechStopped(end_sample):
-                    await self._carry_out(self._session.speech_stopped(end_sample))
+                        self._detector.no_cut_before(self._speaking.earliest_end)
+                case SpeechStopped(end_sample, goes_on):
+                    await self._carry_out(self._session.speech_stopped(end_sample, goes_on=goes_on))
+
+    async def _discard_audio(self) -> None:
+        for _ in await self._detect(self._intake.flush()):
+            pass  # what it says is of no interest, but it has to be heard to its end
+        self._detector.flush()
 
     async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._listening, work, *args)

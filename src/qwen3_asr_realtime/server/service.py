@@ -39,6 +39,9 @@ MANUAL_THRESHOLD = 0.35
 MANUAL_PAUSE_MS = 1500
 """Silence that is left out in Manual mode; shorter pauses are kept, for the engine to hear the rhythm of a sentence."""
 
+MANUAL_MAX_UTTERANCE_MS = 7 * 24 * 3600 * 1000
+"""In Manual mode the client says where an item ends. What an engine takes at a time is cut in `recognition/`."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -98,17 +101,18 @@ class Service:
         """The detector's parameters for a session's turn detection; None is Manual mode."""
         settings = self.settings
         if turn_detection is None:
-            threshold, silence_ms = MANUAL_THRESHOLD, MANUAL_PAUSE_MS
+            threshold, silence_ms, max_utterance_ms = MANUAL_THRESHOLD, MANUAL_PAUSE_MS, MANUAL_MAX_UTTERANCE_MS
             padding_ms = settings.vad_prefix_padding_ms
         else:
             threshold = probability_from_threshold(turn_detection.threshold)
             silence_ms, padding_ms = turn_detection.silence_duration_ms, turn_detection.prefix_padding_ms
+            max_utterance_ms = int(settings.max_utterance_sec * 1000)
         return EndpointingParameters(
             threshold=threshold,
             silence_ms=silence_ms,
             prefix_padding_ms=padding_ms,
             min_speech_ms=settings.vad_min_speech_ms,
-            max_utterance_ms=int(settings.max_utterance_sec * 1000),
+            max_utterance_ms=max_utterance_ms,
         )
 
 

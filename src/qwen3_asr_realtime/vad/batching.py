@@ -14,7 +14,7 @@ BATCH_MAX = 32
 """Sessions in one call. Larger calls cost little less per frame (an eighth less at 128) and last longer: 1.7 ms at 32,
 which is what a frame that just missed a call waits for the next."""
 
-BURST_INTERVAL_S = 0.01
+BURST_INTERVAL_S = 0.02
 """Least time from the beginning of one burst of calls to that of the next. A model that has been idle for some
 milliseconds has lost its place in the caches of the processor, and its first call costs up to six times as much: few
 large bursts are cheaper than many small ones (`benchmarks/vad_batching.py`). A session alone hardly ever waits."""
@@ -23,7 +23,7 @@ LONG_BURST_CALLS = 8
 """A burst of so many calls, a file at full speed, has paid for its cold start: the next one begins at once."""
 
 Deliver: TypeAlias = Callable[[list[Frames], Exception | None], None]
-"""Takes the frames whose last one was in a call, or all that were in a call that failed, and the error."""
+"""Takes the frames whose last one was in a call, or those that a call failed with, alone in it, and the error."""
 
 
 class FrameBatcher:
@@ -43,6 +43,7 @@ class FrameBatcher:
         self._model = model
         self._deliver = deliver
         self._arrivals: SimpleQueue[Frames | None] = SimpleQueue()  # None asks the thread to end.
+        self._ending = False
         self._thread = threading.Thread(target=self._work, name="vad")
 
     def submit(self, frames: Frames) -> None:
@@ -65,25 +66,28 @@ class FrameBatcher:
         line: deque[Frames] = deque()
         again: list[Frames] = []  # Have been in the last call, and stand behind all who arrived during it.
         calls, next_burst_s = 0, 0.0
-        while (arrived := self._arrived(wait=not line and not again)) is not None:
+        while not self._ending:
             if not line and not again:
-                wait_s = next_burst_s - time.monotonic() if calls < LONG_BURST_CALLS else 0.0
-                time.sleep(max(wait_s, 0.0))
+                line += self._arrived(wait=True)
+                wait_s = next_burst_s - time.monotonic()
+                if calls < LONG_BURST_CALLS and wait_s > 0:
+                    time.sleep(wait_s)
                 calls, next_burst_s = 0, time.monotonic() + BURST_INTERVAL_S
             calls += 1
-            line += arrived
+            line += self._arrived()
             line += again
             batch = [line.popleft() for _ in range(min(len(line), BATCH_MAX))]
             again = self._judge([frames for frames in batch if not frames.abandoned])
 
-    def _arrived(self, *, wait: bool) -> list[Frames] | None:
-        """Who has come since the last time, at least one if told to wait; None if the thread is to end."""
+    def _arrived(self, *, wait: bool = False) -> list[Frames]:
+        """Who has come since the last time, at least one if told to wait, and notice if the thread is to end."""
         arrived = []
         for _ in range(max(self._arrivals.qsize(), wait)):
             frames = self._arrivals.get()
             if frames is None:
-                return None
-            arrived.append(frames)
+                self._ending = True
+            else:
+                arrived.append(frames)
         return arrived
 
     def _judge(self, batch: list[Frames]) -> list[Frames]:
@@ -92,7 +96,9 @@ class FrameBatcher:
             return []
         try:
             self._model.judge(batch)
-        except Exception as error:  # whatever it is, it is for those who wait; the thread goes on for the others
+        except Exception as error:  # whatever it is, it is for those who brought it; the thread goes on for the others
+            if len(batch) > 1:
+                return [again for frames in batch for again in self._judge([frames])]
             self._deliver(batch, error)
             return []
         again = [frames for frames in batch if frames.left]

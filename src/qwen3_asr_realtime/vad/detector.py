@@ -1,13 +1,16 @@
 """Finds speech in the audio of one session: samples in, turns with their audio out."""
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 
 from qwen3_asr_realtime.samples import NO_SAMPLES, Samples
-from qwen3_asr_realtime.vad.endpointing import Endpointer, EndpointingParameters, SpeechStarted, SpeechStopped, State
-from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES, block_energies, certain_voice_s
+from qwen3_asr_realtime.vad.endpointing import Endpointer, EndpointingParameters, SpeechStarted, SpeechStopped
+from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES, certain_voice_s
 from qwen3_asr_realtime.vad.history import History
 from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, Frames, SileroState
 
@@ -22,11 +25,13 @@ class SpeechAudio:
     Attributes:
         samples: float32 [n], read-only.
         first_sample: Position of the first of them in the session.
+        voiced_until: Position up to which speech has been heard so far; what follows it is silence.
         voice_s: Certain voice in them, in seconds (`certain_voice_s`); none where they were not judged.
     """
 
     samples: Samples
     first_sample: int
+    voiced_until: int
     voice_s: float = 0.0
 
 
@@ -55,7 +60,7 @@ class SpeechDetector:
         self._judged = 0  # Samples before the remainder.
         self._history = History()
         self._delivered: int | None = None  # End of the audio delivered of the open turn, if one is open.
-        self._voice_s = 0.0  # Certain voice since then, or since the turn that may be starting.
+        self._voices_s: deque[float] = deque()  # Certain voice in each of the last frames, as far back as the history.
 
     @property
     def parameters(self) -> EndpointingParameters:
@@ -71,10 +76,9 @@ class SpeechDetector:
         """Samples received so far."""
         return self._judged + len(self._remainder)
 
-    @property
-    def silence_samples(self) -> int:
-        """How long the open turn has been without sound, in samples; 0 while it sounds or none is open."""
-        return self._endpointer.silence_samples
+    def no_cut_before(self, sample: int) -> None:
+        """Cut the open turn, if it grows too long, nowhere before a sample of the session."""
+        self._endpointer.no_cut_before(sample)
 
     def take(self, samples: Samples) -> Frames | None:
         """Take the next samples of the session; what does not fill a frame waits for more.
@@ -97,19 +101,20 @@ class SpeechDetector:
         self._remainder = samples[taken:].copy()
         return Frames(stream, self._state)
 
-    def conclude(self, frames: Frames) -> list[VoiceEvent]:
-        """What follows from frames that have been judged.
+    def conclude(self, frames: Frames) -> Iterator[VoiceEvent]:
+        """What follows from frames that have been judged, slice by slice: to be iterated over to its end.
+
+        Whoever answers an event with `no_cut_before` is heeded from the next slice on.
 
         Args:
             frames: The last ones `take` returned.
         """
-        events: list[VoiceEvent] = []
         audio = frames.stream[CONTEXT_SAMPLES:]
         for first in range(0, len(frames.probabilities), _SLICE_FRAMES):
-            probabilities = frames.probabilities[first : first + _SLICE_FRAMES]
-            part = audio[first * FRAME_SAMPLES :][: len(probabilities) * FRAME_SAMPLES]
-            self._conclude(part if len(part) == len(audio) else _read_only_copy(part), probabilities, events)
-        return events
+            end = first + _SLICE_FRAMES
+            part = audio[first * FRAME_SAMPLES : end * FRAME_SAMPLES]
+            self._history.append(part if len(part) == len(audio) else _read_only_copy(part))
+            yield from self._conclude(frames.probabilities[first:end], frames.energies[first:end])
 
     def flush(self) -> list[VoiceEvent]:
         """End an open turn now, for a commit of the client or the end of the session.
@@ -122,39 +127,41 @@ class SpeechDetector:
         for boundary in self._endpointer.flush(self.position):
             if len(self._remainder):
                 self._remainder.setflags(write=False)
-                events.append(SpeechAudio(self._remainder, self._judged))
+                events.append(SpeechAudio(self._remainder, self._judged, boundary.end_sample))
             self._delivered = None
             events.append(boundary)
         return events
 
     # Private.
 
-    def _conclude(self, audio: Samples, probabilities: list[float], events: list[VoiceEvent]) -> None:
-        self._history.append(audio)
-        for probability, energies in zip(probabilities, block_energies(audio), strict=True):
+    def _conclude(self, probabilities: list[float], energies: list[list[float]]) -> Iterator[VoiceEvent]:
+        for probability, frame_energies in zip(probabilities, energies, strict=True):
             self._judged += FRAME_SAMPLES
-            boundaries = self._endpointer.advance(probability, energies)
-            quiet = self._endpointer.state is State.QUIET and not boundaries
-            self._voice_s = 0.0 if quiet else self._voice_s + certain_voice_s(probability)
+            boundaries = self._endpointer.advance(probability, frame_energies)
+            self._voices_s.append(certain_voice_s(probability))
             for boundary in boundaries:
                 match boundary:
                     case SpeechStarted(start_sample):
-                        events.append(boundary)
                         self._delivered = start_sample
-                    case SpeechStopped():
-                        self._deliver(events)
+                    case SpeechStopped(end_sample, goes_on):
+                        yield from self._deliver(end_sample if goes_on else self._judged, end_sample)
                         self._delivered = None
-                        events.append(boundary)
-        self._deliver(events)
-        self._history.drop_before(self._endpointer.keep_from)
+                yield boundary
+        yield from self._deliver(self._judged, self._judged - self._endpointer.silence_samples)
+        keep_from = self._endpointer.keep_from
+        self._history.drop_before(keep_from)
+        while self._judged - (len(self._voices_s) - 1) * FRAME_SAMPLES < keep_from:
+            self._voices_s.popleft()
 
-    def _deliver(self, events: list[VoiceEvent]) -> None:
-        """Hand out what has been judged of the open turn and not been handed out yet."""
-        if self._delivered is not None and self._delivered < self._judged:
-            samples = self._history.read(self._delivered, self._judged)
-            events.append(SpeechAudio(samples, self._delivered, self._voice_s))
-            self._delivered = self._judged
-            self._voice_s = 0.0
+    def _deliver(self, end: int, voiced_until: int) -> Iterator[SpeechAudio]:
+        """Hand out what of the open turn lies before `end` and has not been handed out yet."""
+        if self._delivered is not None and self._delivered < end:
+            samples = self._history.read(self._delivered, end)
+            begin = self._judged - len(self._voices_s) * FRAME_SAMPLES
+            first, last = (self._delivered - begin) // FRAME_SAMPLES, (end - begin) // FRAME_SAMPLES
+            voice_s = sum(islice(self._voices_s, first, last))
+            yield SpeechAudio(samples, self._delivered, voiced_until, voice_s)
+            self._delivered = end
 
 
 def _read_only_copy(samples: Samples) -> Samples:

@@ -5,6 +5,7 @@ Answers with sample offsets. No model, no clock, no audio: the same frames give 
 cut into messages.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -84,9 +85,15 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The open turn has ended at `end_sample`, which lies before the silence that ended it."""
+    """The open turn has ended at `end_sample`, which lies before the silence that ended it.
+
+    Attributes:
+        end_sample: Where.
+        goes_on: It was cut: the next turn begins at the same sample, and what was heard beyond it is speech.
+    """
 
     end_sample: int
+    goes_on: bool = False
 
 
 Boundary: TypeAlias = SpeechStarted | SpeechStopped
@@ -159,7 +166,8 @@ class Endpointer:
         self._voice_start = 0
         self._onset = 0
         self._start = 0
-        self._pause: _Pause | None = None  # The best place for a cut so far.
+        self._pauses: deque[_Pause] = deque()  # Places for a cut: the best one, the best one after it, and so on.
+        self._no_cut_before = 0
         # While stopping.
         self._voice_end = 0
         self._end = 0
@@ -201,7 +209,13 @@ class Endpointer:
                 keep_from = max(self._start, self._position - END_REACH_BACK)
             case State.STOPPING:
                 keep_from = max(self._start, self._voice_end - END_REACH_BACK, self._position - self._lookback)
-        return keep_from if self._pause is None else min(keep_from, self._pause.sample)
+        return min(keep_from, self._pauses[0].sample) if self._pauses else keep_from
+
+    def no_cut_before(self, sample: int) -> None:
+        """Cut the open turn nowhere before a sample of the session."""
+        self._no_cut_before = sample
+        while self._pauses and self._pauses[0].sample < sample:
+            self._pauses.popleft()
 
     def advance(self, probability: float, energies: Sequence[float]) -> list[Boundary]:
         """Take the next frame.
@@ -211,7 +225,7 @@ class Endpointer:
             energies: Of its `BLOCKS_PER_FRAME` blocks (`frames.block_energies`).
 
         Returns:
-            The boundaries that are certain now, in order. A stop directly followed by a start is a cut.
+            The boundaries that are certain now, in order.
         """
         before = self._state
         frame_start = self._position
@@ -231,9 +245,9 @@ class Endpointer:
                     return [self._open()]
             case State.SPEAKING:
                 self._watch_pauses(probability, energies)
-                if self._pause is not None and self._position - self._start >= self._max_utterance:
+                if self._pauses and self._position - self._start >= self._max_utterance:
                     self._signal(Signal.TOO_LONG)
-                    return self._cut(self._pause.sample)
+                    return self._cut(self._pauses[0].sample)
             case State.STOPPING:
                 self._watch_pauses(probability, energies)
                 if before is State.SPEAKING:
@@ -249,7 +263,7 @@ class Endpointer:
                     return [self._close(self._end)]
         return []
 
-    def flush(self, position: int) -> list[Boundary]:
+    def flush(self, position: int) -> list[SpeechStopped]:
         """End an open turn now: where its sound ended, or at `position` if it still sounds.
 
         A turn that is only starting is dropped: had it `min_speech_ms` of speech, it would be open. The rules go on.
@@ -275,31 +289,34 @@ class Endpointer:
         onset = self._sound.onset(self._voice_start)
         self._start = max(self._earliest_start, self._voice_start - self._lookback, onset - self._prefix_padding)
         self._onset = max(onset, self._start)
-        self._pause = None
+        self._pauses.clear()
         return SpeechStarted(self._start)
 
     def _close(self, end: int) -> SpeechStopped:
         self._earliest_start = max(end, self._position - self._lookback)
-        self._pause = None
+        self._pauses.clear()
         self._apply_parameters()
         return SpeechStopped(end)
 
     def _cut(self, sample: int) -> list[Boundary]:
         self._start = self._onset = sample
-        self._pause = None
+        self._pauses.clear()
         self._apply_parameters()
-        return [SpeechStopped(sample), SpeechStarted(sample)]
+        return [SpeechStopped(sample, goes_on=True), SpeechStarted(sample)]
 
     def _watch_pauses(self, probability: float, energies: Sequence[float]) -> None:
-        """Remember the best place for a cut: where speech is least likely, and there the quietest block."""
+        """Remember the best places for a cut: where speech is least likely, and there the quietest block."""
         frame_start = self._position - FRAME_SAMPLES
         if frame_start < self._start + self._max_utterance - min(_CUT_WINDOW, self._max_utterance // 2):
             return
         quietest = min(energies)
         block_start = frame_start + energies.index(quietest) * BLOCK_SAMPLES
         pause = _Pause(round(probability, 1), quietest, block_start + BLOCK_SAMPLES // 2)
-        if self._pause is None or pause < self._pause:
-            self._pause = pause
+        if pause.sample < self._no_cut_before:
+            return
+        while self._pauses and pause < self._pauses[-1]:
+            self._pauses.pop()
+        self._pauses.append(pause)
 
     def _apply_parameters(self) -> None:
         """Derive what the rules use, in samples."""

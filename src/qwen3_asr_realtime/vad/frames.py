@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qwen3_asr_realtime.samples import Samples
+from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 FRAME_SAMPLES = 512
 """Samples the model judges at once (32 ms); every decision falls at the end of a frame."""
@@ -12,8 +12,7 @@ BLOCK_SAMPLES = 128
 
 BLOCKS_PER_FRAME = FRAME_SAMPLES // BLOCK_SAMPLES
 
-
-FRAME_S = 0.032
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
 
 
 def certain_voice_s(probability: float) -> float:
@@ -25,7 +24,7 @@ def block_energies(samples: Samples) -> list[list[float]]:
     """The energies of whole frames, block by block.
 
     Args:
-        samples: float32 [n * 512].
+        samples: One after the other, float32 [n * 512] or [n, 512].
 
     Returns:
         For each frame, the variance of each of its four blocks: the constant offset that cheap sound cards add is not

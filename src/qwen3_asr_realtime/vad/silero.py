@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qwen3_asr_realtime.checksums import verify_sha256
 from qwen3_asr_realtime.samples import Samples
-from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES
+from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES, block_energies
 
 MODEL_PATH = Path(__file__).with_name("silero_vad.onnx")
 MODEL_SHA256 = "f888b4dde42c5470a3e4d3c263228600fddbbdb696c9177edb58e1ef90ba4654"
@@ -56,12 +56,14 @@ class Frames:
         stream: What the model reads: the context, then n frames; float32 [64 + n * 512], contiguous.
         state: The session's, for the next frame to be judged; the context in it is not looked at.
         probabilities: Of speech, for the frames judged so far.
+        energies: Of their blocks (`block_energies`).
         abandoned: Nobody wants the rest judged any more.
     """
 
     stream: Samples
     state: SileroState
     probabilities: list[float] = field(default_factory=list)
+    energies: list[list[float]] = field(default_factory=list)
     abandoned: bool = False
 
     @property
@@ -118,11 +120,13 @@ class SileroModel:
         windows = np.concatenate([frames.windows(length) for frames, length in zip(batch, lengths, strict=True)])
         states = np.concatenate([frames.state.recurrent for frames in batch], axis=1)
         probabilities, states = self.probabilities(windows, np.array(lengths, np.int32), states)
+        energies = block_energies(windows[:, CONTEXT_SAMPLES:])
         first = 0
         for frames, length, state in zip(batch, lengths, states.swapaxes(0, 1), strict=True):
             # A copy: a view would keep the states of the whole batch for as long as this session is silent.
             frames.state.recurrent = state[:, None].copy()
             frames.probabilities += probabilities[first : first + length].tolist()
+            frames.energies += energies[first : first + length]
             first += length
 
     def probabilities(
