@@ -75,7 +75,7 @@ def read_causes(causes: Path) -> Sequence[str]:
     """What was recorded, oldest first; the file is emptied."""
     if not causes.exists():
         return ()
-    lines = causes.read_text(encoding="utf-8").splitlines()
+    lines = causes.read_text(encoding="utf-8", errors="replace").splitlines()  # the last one may be cut
     causes.unlink()
     return lines
 

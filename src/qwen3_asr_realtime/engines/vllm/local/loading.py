@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -55,7 +55,8 @@ async def load(options: LocalOptions, max_segment_s: float, guardian: Guardian) 
     except BaseException:
         abandoned.set()
         while not loading.done():  # a thread cannot be cancelled, but without its processes it soon fails
-            guardian.watch(_engine_pids())  # it ends what these have started, when it is closed
+            with suppress(OSError):  # it may be gone itself
+                guardian.watch(_engine_pids())  # it ends what these have started, when it is closed
             for process in multiprocessing.active_children():
                 process.kill()
             await asyncio.wait([loading], timeout=CHECK_S)
@@ -101,8 +102,11 @@ def check_model_folder(model: str) -> None:
 def _load(options: LocalOptions, max_segment_s: float, abandoned: threading.Event) -> "AsyncLLM":
     if importlib.util.find_spec("vllm") is None:
         raise EngineError("vLLM is not installed; add it with: uv sync --extra vllm")
-    config, causes = _logging_files()
-    read_causes(causes)  # of an engine that died
+    try:
+        config, causes = _logging_files()
+        read_causes(causes)  # of an engine that died
+    except OSError as error:
+        raise EngineError(f"there is no place for the engine's log: {error}") from error
     _set_environment(options, config)
     try:
         return _start(options, max_segment_s, abandoned)

@@ -33,7 +33,7 @@ class Running(Protocol):
         ...
 
     async def close(self) -> None:
-        """End it and free everything, dead or alive; running requests fail. Does not raise."""
+        """End it and free everything, dead or alive; running requests fail."""
         ...
 
 
@@ -100,7 +100,7 @@ class Supervisor(Generic[RunningT]):
                 self._task = None
             running, self._running = self._running, None
             if running is not None:
-                await running.close()
+                await self._close(running)
 
     # --- private -----------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Supervisor(Generic[RunningT]):
                 await asyncio.sleep(CHECK_S)
             lived_s = clock() - started_at_s
             log.error("engine_died", lived_s=round(lived_s, 1))
-            await running.close()
+            await self._close(running)
             self._running, self._reason = None, DEAD
             running = await self._relaunch(back_off, lived_s)
             self._restarts += 1
@@ -130,4 +130,13 @@ class Supervisor(Generic[RunningT]):
             except EngineError as error:
                 log.error("engine_not_started", reason=str(error))  # noqa: TRY400 - the message says it all
                 self._reason = f"{DEAD}: {error}"
-                lived_s = 0.0
+            except Exception:  # whatever it is, giving up for good would be worse
+                log.exception("engine_not_started")
+                self._reason = f"{DEAD}; the log says why it did not start"
+            lived_s = 0.0
+
+    async def _close(self, running: RunningT) -> None:
+        try:
+            await running.close()
+        except Exception:  # it is dead or given up; what ends it badly must not keep the next one from coming
+            log.exception("engine_not_closed")
