@@ -1,5 +1,7 @@
 import asyncio
+import fcntl
 import multiprocessing
+import os
 import threading
 from pathlib import Path
 
@@ -54,6 +56,17 @@ async def test_the_engine_s_processes_are_ended_also_without_their_guardian(monk
             await loading.load(LocalOptions("org/weights"), 60.0, GuardianThatIsGone())
 
     assert process.killed.is_set()
+
+
+def test_the_engine_s_log_has_one_place_for_all_launches_that_is_locked() -> None:
+    config, causes = loading._logging_files()
+
+    assert loading._logging_files() == (config, causes)
+    assert config.parent == causes.parent
+    folder = os.open(config.parent, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(folder)
 
 
 def test_a_machine_without_room_for_the_engine_s_log_is_named(monkeypatch, tmp_path) -> None:

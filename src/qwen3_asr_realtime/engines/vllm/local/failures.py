@@ -36,8 +36,11 @@ class CauseRecorder(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Record the exception of a log record that has one."""
         if record.exc_info and record.exc_info[1] is not None:
-            with Path(self._path).open("a", encoding="utf-8") as file:
-                file.write(one_line(record.exc_info[1]) + "\n")
+            try:
+                with Path(self._path).open("a", encoding="utf-8") as file:
+                    file.write(one_line(record.exc_info[1]) + "\n")
+            except OSError:  # a full disk must not end an engine that only wanted to log
+                self.handleError(record)
 
 
 def logging_config(causes: Path, level: str) -> Mapping[str, Any]:

@@ -6,12 +6,10 @@ import importlib.util
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -24,6 +22,7 @@ from qwen3_asr_realtime.engines.base import EngineError
 from qwen3_asr_realtime.engines.vllm.local.arguments import LocalOptions, engine_arguments
 from qwen3_asr_realtime.engines.vllm.local.failures import CORE_LOGGER, explain, read_causes, write_logging_config
 from qwen3_asr_realtime.engines.vllm.local.guardian import Guardian
+from qwen3_asr_realtime.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -119,8 +118,9 @@ def _load(options: LocalOptions, max_segment_s: float, abandoned: threading.Even
 @cache
 def _logging_files() -> tuple[Path, Path]:
     """One for all engines of this process: vLLM remembers where they are."""
-    folder = Path(tempfile.mkdtemp(prefix="qwen3-asr-engine-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    until_exit = ExitStack()
+    atexit.register(until_exit.close)
+    folder = until_exit.enter_context(scratch_folder("qwen3-asr-engine-"))
     return write_logging_config(folder, os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"))
 
 
