@@ -121,6 +121,9 @@ class _Member:
             await self.endpoint.check()
         except EndpointError as error:
             self._set(str(error))
+        except Exception:  # whatever it is: the server is not fit for use, and is looked at again
+            log.exception("vllm_server_not_checked", endpoint=self.endpoint.name)
+            self._set("its check failed, the log says how")
         else:
             self._set("")
 
@@ -135,8 +138,8 @@ class _Member:
                 continue
             try:
                 await self.endpoint.check_health()
-            except EndpointError:
-                self._doubted.set()  # a second look, now in full, decides: a busy machine may answer late once
+            except Exception:  # a second look, now in full, decides: a busy machine may answer late once
+                self._doubted.set()
 
     def _set(self, reason: str) -> None:
         if bool(reason) != bool(self.reason):
