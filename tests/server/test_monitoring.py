@@ -101,6 +101,16 @@ def test_the_table_of_metrics_names_every_close_of_the_session_and_every_priorit
     assert {priority.name.lower() for priority in Priority} <= values_named("qwen3_asr_queue_wait_seconds")
 
 
+def test_lines_of_the_log_are_called_by_words_and_the_page_calls_them_so() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    logged = set(re.findall(r'\blog\.\w+\(\s*"([^"]+)"', source))
+    rows = re.findall(r"^\| (`[^|]+) \| (?:info|warning|error)", OPERATIONS, flags=re.MULTILINE)
+
+    assert "engine died" in logged
+    assert {name for name in logged if "_" in name} == set()
+    assert [name for row in rows for name in re.findall(r"`([^`]+)`", row) if f'"{name}"' not in source] == []
+
+
 @pytest.mark.parametrize(
     ("severity", "limits"),
     [
