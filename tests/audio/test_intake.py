@@ -96,6 +96,23 @@ def test_opus_packets_and_streams_may_alternate(speech: Samples) -> None:
         assert correlation > 0.94
 
 
+def test_only_ogg_may_hold_much_in_a_few_bytes(speech: Samples) -> None:
+    """The event loop decodes all else itself."""
+    assert not AudioIntake("pcm", 16000).may_be_long(b"OggS" * 8000)
+
+    intake = AudioIntake("opus", 16000)
+    packets = encoded(speech[:SAMPLE_RATE])
+    data = ogg(speech[:SAMPLE_RATE])
+    for _ in range(2):
+        assert not any(intake.may_be_long(packet) for packet in [b"", *packets])
+        assert all(intake.may_be_long(data[:size]) for size in (1, 4, len(data)))
+        intake.push(data[:1])
+        assert intake.may_be_long(data[1:])  # the rest does not begin like Ogg
+        intake.push(data[1:])
+        assert intake.may_be_long(packets[0])
+        intake.flush()
+
+
 def test_refused_packet_takes_no_time(speech: Samples) -> None:
     intake = AudioIntake("opus", 16000)
     packets = encoded(speech[:SAMPLE_RATE])

@@ -16,7 +16,14 @@ from tests.audio.test_ogg import FIRST, LAST, page, segmented
 
 from qwen3_asr_realtime.audio.errors import AudioError
 from qwen3_asr_realtime.audio.ogg import CAPTURE
-from qwen3_asr_realtime.audio.opus import GAP_SAMPLES_MAX, OPUS_RATE, PUSH_SAMPLES_MAX, OpusDecoder, packet_samples
+from qwen3_asr_realtime.audio.opus import (
+    GAP_SAMPLES_MAX,
+    OPUS_RATE,
+    PACKET_SAMPLES_MAX,
+    PUSH_SAMPLES_MAX,
+    OpusDecoder,
+    packet_samples,
+)
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 ENCODER_DELAY = 312
@@ -468,9 +475,11 @@ def test_nothing_but_refusals_and_sound_samples_come_of_garbage(pushes: list[byt
     decoder = OpusDecoder(SAMPLE_RATE)
     for data in pushes:
         with contextlib.suppress(AudioError):
+            is_short = data is None or not decoder.may_be_long(data)
             samples = decoder.flush() if data is None else decoder.decode(data)
             assert samples.dtype == np.float32
             assert np.isfinite(samples).all()
+            assert len(samples) <= PACKET_SAMPLES_MAX or not is_short
 
 
 @settings(deadline=None, max_examples=100)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.deploy.files import KUBERNETES, settings_file
 
 from qwen3_asr_realtime.cluster import environment
 from qwen3_asr_realtime.cluster.environment import DRAINING_PERIOD, serve_environment
@@ -33,6 +34,15 @@ def test_haproxy_gets_no_more_connections_than_it_may_have_files(monkeypatch, fi
     monkeypatch.setattr(environment.resource, "getrlimit", lambda _: (1024, files))
 
     assert serve_environment(Settings())["RAY_SERVE_HAPROXY_MAXCONN"] == str(connections)
+
+
+def test_the_config_file_admits_nobody_without_a_key():
+    """As on Kubernetes: it listens on all addresses."""
+    config = yaml.safe_load(CONFIG.read_text())
+    (application,) = config["applications"]
+    kubernetes = settings_file(KUBERNETES / "base" / "settings.env")
+
+    assert application["runtime_env"]["env_vars"]["API_KEYS_FILE"] == kubernetes["API_KEYS_FILE"]
 
 
 def test_the_config_file_says_the_same():

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -17,12 +18,18 @@ from tests.deploy.files import KUBERNETES, default, documents, settings_file, se
 from qwen3_asr_realtime.settings import Settings
 
 VERSION = "1.37.0"
-OVERLAYS = ("cpu", "gpu")
+OVERLAYS = ("cpu", "gpu", "gateway")
 CUSTOM = {"ServiceMonitor"}
 """Kinds whose schemas come with their operators, and are not looked at here."""
 
 NOT_MANIFESTS = {"prometheus-adapter-values.yaml"}
-PATCHES = {"overlays/cpu/resources.yaml", "overlays/gpu/gpu.yaml", "overlays/gpu/download.yaml"}
+PATCHES = {
+    "overlays/cpu/resources.yaml",
+    "overlays/gpu/gpu.yaml",
+    "overlays/gpu/download.yaml",
+    "overlays/gateway/resources.yaml",
+    "overlays/gateway/vllm.yaml",
+}
 MANIFESTS = [
     path
     for path in sorted(KUBERNETES.rglob("*.yaml"))
@@ -173,9 +180,25 @@ def test_a_gpu_pod_has_time_to_load_the_model():
 def test_the_engine_keeps_to_the_limits_of_its_pod():
     settings = settings_file(KUBERNETES / "overlays" / "cpu" / "settings.env")
     (patch,) = documents(KUBERNETES / "overlays" / "cpu" / "resources.yaml")
-    limits = server_of(patch)["resources"]["limits"]
-    assert settings["EMBEDDED_WORKERS"] == limits["cpu"]
-    assert int(settings["MAX_MEMORY_MIB"]) == int(limits["memory"].removesuffix("Gi")) * 1024 * 80 // 100
+    assert settings["EMBEDDED_WORKERS"] == server_of(patch)["resources"]["limits"]["cpu"]
+
+
+@pytest.mark.parametrize("overlay", ["cpu", "gateway"])
+def test_sessions_are_refused_before_the_kernel_kills(overlay):
+    settings = settings_file(KUBERNETES / "overlays" / overlay / "settings.env")
+    (patch,) = documents(KUBERNETES / "overlays" / overlay / "resources.yaml")
+    memory = server_of(patch)["resources"]["limits"]["memory"]
+    assert int(settings["MAX_MEMORY_MIB"]) == int(memory.removesuffix("Gi")) * 1024 * 80 // 100
+
+
+@with_kubectl
+@pytest.mark.parametrize("rendered", ["gateway"], indirect=True)
+def test_a_gateway_reaches_names_and_its_servers(rendered):
+    endpoints = the("ConfigMap", rendered)["data"]["VLLM_ENDPOINTS"].split(",")
+    names, servers = the("NetworkPolicy", rendered)["spec"]["egress"]
+    assert {port["port"] for port in names["ports"]} == {53}
+    assert [port["port"] for port in servers["ports"]] == [urlsplit(endpoints[0]).port]
+    assert {urlsplit(endpoint).port for endpoint in endpoints} == {8000}
 
 
 def test_keys_are_read_where_the_secret_is_mounted():

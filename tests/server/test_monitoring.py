@@ -11,7 +11,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests.server.harness import eventually, running_server
 
-from qwen3_asr_realtime.server.metrics import LIMITS
+from qwen3_asr_realtime.engines.base import Priority
+from qwen3_asr_realtime.protocol import session
+from qwen3_asr_realtime.protocol.commands import Close
+from qwen3_asr_realtime.server.metrics import LIMITS, REFUSING
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -82,6 +85,52 @@ async def test_the_table_of_metrics_is_complete(measured: dict[str, set[str]]) -
 def test_the_tables_of_limits_are_complete() -> None:
     named = set(re.findall(r"^\| `([A-Z_]+)` \|", OPERATIONS, flags=re.MULTILINE))
     assert {name.upper() for name in LIMITS} <= named
+
+
+def values_named(metric: str) -> set[str]:
+    """What its row of the table of metrics has in code marks, the labels' values among it."""
+    (row,) = re.findall(rf"^\| `{metric}` (.*)$", OPERATIONS, flags=re.MULTILINE)
+    return set(re.findall(r"`([^`]+)`", row))
+
+
+def test_the_table_of_metrics_names_every_close_of_the_session_and_every_priority() -> None:
+    closes = {value.reason for value in vars(session).values() if isinstance(value, Close)}
+
+    assert "idle timeout" in closes
+    assert closes <= values_named("qwen3_asr_sessions_closed_total")
+    assert {priority.name.lower() for priority in Priority} <= values_named("qwen3_asr_queue_wait_seconds")
+
+
+def test_lines_of_the_log_are_called_by_words_and_the_page_calls_them_so() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    logged = set(re.findall(r'\blog\.\w+\(\s*"([^"]+)"', source))
+    rows = re.findall(r"^\| (`[^|]+) \| (?:info|warning|error)", OPERATIONS, flags=re.MULTILINE)
+
+    assert "engine died" in logged
+    assert {name for name in logged if "_" in name} == set()
+    assert [name for row in rows for name in re.findall(r"`([^`]+)`", row) if f'"{name}"' not in source] == []
+
+
+@pytest.mark.parametrize(
+    ("severity", "limits"),
+    [
+        ("page", set(REFUSING) - {"API_KEYS", "ALLOWED_ORIGINS", "draining"}),
+        ("ticket", {"API_KEYS", "ALLOWED_ORIGINS"}),
+    ],
+)
+def test_nobody_is_woken_for_strangers_or_for_a_drain(severity: str, limits: set[str]) -> None:
+    matchers = [
+        re.search(r'sessions_refused_total\{limit(=~|!~)"([^"]+)"\}', rule["expr"])
+        for rule in RULES
+        if "sessions_refused" in rule["expr"] and rule["labels"]["severity"] == severity
+    ]
+    watched = {
+        limit
+        for matcher in matchers
+        for limit in REFUSING
+        if matcher is None or bool(re.fullmatch(matcher[2], limit)) == (matcher[1] == "=~")
+    }
+    assert watched == limits
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])

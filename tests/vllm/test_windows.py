@@ -197,13 +197,13 @@ async def test_cancelled_updates_leave_the_engine(llm: AsyncLLM, steps: list[int
     streams = [Qwen3Stream(backend, SegmentOptions(language="en"), LIMITS, features=True) for _ in range(8)]
     tasks = [asyncio.create_task(stream.refresh(speech[: 20 * SAMPLE_RATE], final=True)) for stream in streams]
     async with asyncio.timeout(10):
-        while backend.unfinished_requests < 4:  # noqa: ASYNC110 - the engine has no event for it
+        while llm.get_num_unfinished_requests() < 4:  # noqa: ASYNC110 - the engine has no event for it
             await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert sum(task.cancelled() for task in tasks) >= 4
-    assert backend.unfinished_requests == 0
+    assert llm.get_num_unfinished_requests() == 0
     steps.clear()
     await streams[0].refresh(speech[: 3 * SAMPLE_RATE], final=True)
     assert max(steps) == 1, "the engine works on something that nobody waits for"

@@ -21,6 +21,10 @@ class Decoder(Protocol):
         """Rate of the samples it returns, in Hz. Not always the session's: some codecs know only one."""
         ...
 
+    def may_be_long(self, data: bytes) -> bool:
+        """Whether `data`, as the next bytes, may hold far more audio than so many bytes of PCM."""
+        ...
+
     def decode(self, data: bytes) -> Samples:
         """Samples of the next bytes of the stream.
 
@@ -54,9 +58,6 @@ class AudioIntake:
         AudioError: The format or the rate is not supported.
     """
 
-    is_compressed: bool
-    """Whether a few bytes may hold a lot of audio, and so take long to decode."""
-
     formats: Final = tuple(_DECODERS)
 
     def __init__(self, audio_format: str, sample_rate: int) -> None:
@@ -66,9 +67,12 @@ class AudioIntake:
                 f"Invalid value: {audio_format!r}. Supported values are: {', '.join(map(repr, _DECODERS))}.",
                 field="input_audio_format",
             )
-        self.is_compressed = make_decoder is not PcmDecoder
         self._decoder = make_decoder(sample_rate)
         self._resampler = Resampler(self._decoder.sample_rate)
+
+    def may_be_long(self, data: bytes) -> bool:
+        """Whether a push of `data` may hold a lot of audio however few bytes it has, and so take long to decode."""
+        return self._decoder.may_be_long(data)
 
     def push(self, data: bytes) -> Samples:
         """Take the next bytes and return the samples that are ready, at `SAMPLE_RATE`.

@@ -33,6 +33,10 @@ class PcmDecoder:
         self._refused = False
         self._odd_byte = b""
 
+    def may_be_long(self, _: bytes) -> bool:
+        """No: what has many samples has many bytes."""
+        return False
+
     def decode(self, data: bytes) -> Samples:
         """Samples of the next bytes of the stream, shape [n], in [-1, 1).
 

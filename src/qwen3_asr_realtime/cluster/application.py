@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ray import serve
 
-from qwen3_asr_realtime.cluster.environment import DRAINING_PERIOD, serve_environment
+from qwen3_asr_realtime.cluster.environment import DRAINING_PERIOD, check_settings, serve_environment
 from qwen3_asr_realtime.cluster.replica import Replica
 from qwen3_asr_realtime.settings import Settings, load_settings
 
@@ -101,6 +101,8 @@ def build(plan: Plan) -> serve.Application:
     """What `import_path` of a Serve config file names; its `args` are the plan. Settings come from its `env_vars`.
 
     Raises:
-        SettingsError: One of them is not allowed.
+        SettingsError: One of them is not allowed, or has no effect on Ray.
     """
-    return application(plan, load_settings())
+    settings = load_settings()
+    check_settings(settings)
+    return application(plan, settings)

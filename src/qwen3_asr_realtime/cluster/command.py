@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from qwen3_asr_realtime.cluster.environment import serve_environment
+from qwen3_asr_realtime.cluster.environment import check_settings, serve_environment
 from qwen3_asr_realtime.settings import Settings
 
 NODE_MEMORY_BYTES = 100 * 2**20
@@ -29,8 +29,10 @@ def run_cluster(settings: Settings, plan: dict[str, Any], address: str | None) -
         address: The Ray cluster to use; None starts one on this machine, which ends with the command.
 
     Raises:
+        SettingsError: A setting has no effect on Ray.
         ClusterError: Ray is not installed or not reached, or no replica starts.
     """
+    check_settings(settings)
     environment = serve_environment(settings)
     os.environ.update(environment)
     try:

@@ -8,7 +8,7 @@ import os
 import resource
 
 from qwen3_asr_realtime.server.drain import RESULTS_TIMEOUT_S
-from qwen3_asr_realtime.settings import Settings
+from qwen3_asr_realtime.settings import Settings, SettingsError
 
 DRAIN_MARGIN_S = 5
 """A replica learns within a second that it has to go, and clients have two to answer the close."""
@@ -50,3 +50,21 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     return {name: os.environ.get(name, value) for name, value in fitting.items()}
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings of ports that are Ray's here: they would do nothing, or less than nothing.
+
+    Raises:
+        SettingsError: One of them is set.
+    """
+    if settings.tls_cert_file:
+        raise SettingsError(
+            "TLS_CERT_FILE and TLS_KEY_FILE have no effect on Ray: its HAProxy takes clients without TLS. Unset them, "
+            "and let a load balancer in front speak TLS"
+        )
+    if settings.metrics_port:
+        raise SettingsError(
+            "METRICS_PORT has no effect on Ray, and /metrics would be nowhere: unset it; with keys set, /metrics needs "
+            "one"
+        )

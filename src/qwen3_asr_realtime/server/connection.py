@@ -194,7 +194,7 @@ class Connection:
                     self._reporting.metrics.limits_reached.labels("MAX_BACKLOG_SEC").inc()
                 await self._speaker.backlog.room()
                 piece = data[first : first + SLICE_BYTES]
-                if self._intake.is_compressed:
+                if self._intake.may_be_long(piece):
                     await self._listen(await self._in_thread(self._intake.push, piece))
                 else:
                     await self._listen(self._intake.push(piece))

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections import Counter, deque
 from contextlib import closing, suppress
 from time import monotonic
@@ -22,6 +21,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from qwen3_asr_realtime.backoff import BackOff
 from qwen3_asr_realtime.engines.base import EngineError
 from qwen3_asr_realtime.engines.selection import selected_name
+from qwen3_asr_realtime.scratch import scratch_folder
 from qwen3_asr_realtime.server.address import bound_socket, realtime_url
 from qwen3_asr_realtime.server.counting import LocalCount
 from qwen3_asr_realtime.server.link import Answer, Message, Topic, encoded, lines
@@ -67,8 +67,8 @@ def serve_in_workers(settings: Settings) -> int:
         )
     configure_logs(settings)
     check_certificate(settings)
-    with bound_socket(settings) as listener, tempfile.TemporaryDirectory(prefix="qwen3-asr-metrics-") as metrics:
-        return asyncio.run(Parent(settings, listener, metrics).run())
+    with bound_socket(settings) as listener, scratch_folder("qwen3-asr-metrics-") as metrics:
+        return asyncio.run(Parent(settings, listener, str(metrics)).run())
 
 
 class Worker:

@@ -3,14 +3,21 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 from tests.cluster.test_environment import CONFIG
 
-from qwen3_asr_realtime.cluster.application import Plan, application
-from qwen3_asr_realtime.settings import Settings
+from qwen3_asr_realtime.cluster.application import Plan, application, build
+from qwen3_asr_realtime.settings import Settings, SettingsError
 
 
 def test_the_config_file_is_one_of_serve_and_its_arguments_are_a_plan():
     config = ServeDeploySchema.model_validate(yaml.safe_load(CONFIG.read_text()))
 
     assert Plan.model_validate(config.applications[0].args).max_replicas == 4
+
+
+def test_the_config_file_s_settings_are_checked_like_the_command_s(monkeypatch):
+    monkeypatch.setenv("METRICS_PORT", "9001")
+
+    with pytest.raises(SettingsError, match="METRICS_PORT has no effect"):
+        build(Plan())
 
 
 def deployment(settings=None, **plan):

@@ -20,12 +20,10 @@ class Heard:
     Attributes:
         language: Name of the language as the model gives it, or "" where it gave none.
         tokens: The text's tokens, for the next request to go on from.
-        no_speech: The model says that nobody speaks.
     """
 
     language: str
     tokens: Sequence[Token]
-    no_speech: bool = False
 
     @property
     def text(self) -> str:
@@ -55,7 +53,7 @@ def parse(tokens: Sequence[Token], decided_language: str) -> Heard:
         return Heard("", () if in_head else tokens)
     language = named.removeprefix(_LANGUAGE).strip()
     if language == _NO_SPEECH:
-        return Heard("", (), no_speech=True)
+        return Heard("", ())
     return Heard(language or decided_language, text)
 
 

@@ -22,6 +22,7 @@ class FakeBackend:
 
     made: list["FakeBackend"]
     fails = False
+    ends_badly = False
 
     def __init__(self, llm: str) -> None:
         self.llm = llm
@@ -44,6 +45,8 @@ class FakeBackend:
 
     async def close(self) -> None:
         self.closed = True
+        if self.ends_badly:
+            raise RuntimeError("it was half gone")
 
 
 class FakeGuardian:
@@ -132,4 +135,16 @@ async def test_nothing_is_left_of_one_that_does_not_answer(loads, monkeypatch) -
         await new_engine().start()
 
     assert FakeBackend.made[0].closed
+    assert FakeGuardian.made[0].closed
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_engine_that_ends_badly_leaves_no_guardian(loads, monkeypatch, fails) -> None:
+    monkeypatch.setattr(FakeBackend, "ends_badly", True)
+    monkeypatch.setattr(FakeBackend, "fails", fails)
+    loads.append("one")
+
+    with pytest.raises(RuntimeError, match="half gone"):
+        await (await engine_module.launch(LocalOptions("weights"), 60.0)).close()
+
     assert FakeGuardian.made[0].closed

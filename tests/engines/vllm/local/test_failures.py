@@ -35,6 +35,21 @@ def test_errors_of_a_process_are_read_in_another_oldest_first(tmp_path, logger) 
     assert read_causes(causes) == ()
 
 
+def test_an_engine_that_cannot_record_an_error_goes_on(tmp_path, logger, capsys) -> None:
+    logger.addHandler(CauseRecorder(str(tmp_path / "nowhere" / "causes")))
+
+    logger.error("it failed", exc_info=ValueError("no"))
+
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_a_cause_that_was_cut_in_a_letter_is_read(tmp_path) -> None:
+    causes = tmp_path / "causes"
+    causes.write_bytes("ValueError: zu groß".encode()[:-1])
+
+    assert read_causes(causes) == ["ValueError: zu gro\N{REPLACEMENT CHARACTER}"]
+
+
 def test_the_logging_config_is_one_that_python_takes(tmp_path) -> None:
     config, causes = write_logging_config(tmp_path, "ERROR")
     parsed = json.loads(config.read_text())

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 from tests.recognition.virtual_time import run
 
 from qwen3_asr_realtime.backoff import SETTLED_S, BackOff
@@ -12,19 +13,23 @@ class FakeEngine:
     def __init__(self) -> None:
         self.is_dead = False
         self.closed = 0
+        self.ends_badly = False
 
     async def close(self) -> None:
         self.closed += 1
+        if self.ends_badly:
+            raise RuntimeError("it was half gone")
 
 
 class Factory:
     """Launches engines and remembers when; the launches in `failing` fail, those after `hanging` never end."""
 
-    def __init__(self, failing=(), hanging=None, launch_s=5.0) -> None:
+    def __init__(self, failing=(), hanging=None, launch_s=5.0, error: Exception | None = None) -> None:
         self.engines: list[FakeEngine] = []
         self.launched_at_s: list[float] = []
         self.given_up = 0
         self._failing = failing
+        self._error = error or EngineError("no memory")
         self._hanging = hanging
         self._launch_s = launch_s
 
@@ -37,7 +42,7 @@ class Factory:
             self.given_up += 1
             raise
         if number in self._failing:
-            raise EngineError("no memory")
+            raise self._error
         self.engines.append(FakeEngine())
         return self.engines[-1]
 
@@ -92,6 +97,45 @@ def test_restarts_that_fail_are_tried_again_with_growing_waits_and_their_reason_
         assert [at_s - first for at_s in factory.launched_at_s[2:]] == pytest.approx([2, 6, 10])
         assert supervisor.status == EngineStatus(Condition.OK, "", restarts=1)
         await supervisor.stop()
+
+    run(scenario())
+
+
+def test_what_nobody_foresaw_does_not_end_the_attempts() -> None:
+    async def scenario() -> None:
+        factory = Factory(failing={1, 2}, launch_s=0, error=BrokenPipeError("the guardian is gone"))
+        supervisor = Supervisor(factory, max_backoff_s=4)
+        await supervisor.start()
+        factory.engines[0].is_dead = True
+
+        with capture_logs() as logs:
+            await asyncio.sleep(2)
+            assert supervisor.status.condition == Condition.DOWN
+            assert supervisor.status.reason.endswith("the log says why it did not start")
+            await asyncio.sleep(30)
+
+        first = factory.launched_at_s[1]
+        assert [at_s - first for at_s in factory.launched_at_s[2:]] == pytest.approx([2, 6])
+        assert sum("exc_info" in line for line in logs) == 2
+        assert supervisor.status == EngineStatus(Condition.OK, "", restarts=1)
+        await supervisor.stop()
+
+    run(scenario())
+
+
+def test_an_engine_that_ends_badly_is_replaced_and_stopped_all_the_same() -> None:
+    async def scenario() -> None:
+        factory = Factory(launch_s=0)
+        supervisor = Supervisor(factory, max_backoff_s=4)
+        await supervisor.start()
+        factory.engines[0].ends_badly = factory.engines[0].is_dead = True
+
+        await asyncio.sleep(10)
+
+        assert supervisor.running() is factory.engines[1]
+        factory.engines[1].ends_badly = True
+        await supervisor.stop()
+        assert [engine.closed for engine in factory.engines] == [1, 1]
 
     run(scenario())
 

@@ -40,11 +40,6 @@ class LocalBackend:
         """Whether the engine is gone; vLLM notices the end of its process within a second, also when it is idle."""
         return bool(self._llm.errored)
 
-    @property
-    def unfinished_requests(self) -> int:
-        """Requests the engine has not answered yet."""
-        return int(self._llm.get_num_unfinished_requests())
-
     async def generate(self, request: Request) -> Answer:
         """Answer one request. Cancelling it takes it out of the engine.
 

@@ -105,8 +105,10 @@ class RunningEngine:
 
     async def close(self) -> None:
         """End it; its processes are gone then, dead or alive."""
-        await self.backend.close()
-        await asyncio.to_thread(self._guardian.close)
+        try:
+            await self.backend.close()
+        finally:
+            await asyncio.to_thread(self._guardian.close)
 
 
 async def launch(options: LocalOptions, max_segment_s: float) -> RunningEngine:
@@ -124,9 +126,11 @@ async def launch(options: LocalOptions, max_segment_s: float) -> RunningEngine:
         backend = LocalBackend(await load(options, max_segment_s, guardian))
         await backend.generate(_warm_up_request())
     except BaseException:
-        if backend is not None:
-            await backend.close()
-        await asyncio.to_thread(guardian.close)
+        try:
+            if backend is not None:
+                await backend.close()
+        finally:
+            await asyncio.to_thread(guardian.close)
         raise
     log.info("loaded", model=options.model)
     return RunningEngine(backend, guardian)

@@ -36,8 +36,11 @@ class CauseRecorder(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Record the exception of a log record that has one."""
         if record.exc_info and record.exc_info[1] is not None:
-            with Path(self._path).open("a", encoding="utf-8") as file:
-                file.write(one_line(record.exc_info[1]) + "\n")
+            try:
+                with Path(self._path).open("a", encoding="utf-8") as file:
+                    file.write(one_line(record.exc_info[1]) + "\n")
+            except OSError:  # a full disk must not end an engine that only wanted to log
+                self.handleError(record)
 
 
 def logging_config(causes: Path, level: str) -> Mapping[str, Any]:
@@ -75,7 +78,7 @@ def read_causes(causes: Path) -> Sequence[str]:
     """What was recorded, oldest first; the file is emptied."""
     if not causes.exists():
         return ()
-    lines = causes.read_text(encoding="utf-8").splitlines()
+    lines = causes.read_text(encoding="utf-8", errors="replace").splitlines()  # the last one may be cut
     causes.unlink()
     return lines
 

@@ -6,12 +6,10 @@ import importlib.util
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -24,6 +22,7 @@ from qwen3_asr_realtime.engines.base import EngineError
 from qwen3_asr_realtime.engines.vllm.local.arguments import LocalOptions, engine_arguments
 from qwen3_asr_realtime.engines.vllm.local.failures import CORE_LOGGER, explain, read_causes, write_logging_config
 from qwen3_asr_realtime.engines.vllm.local.guardian import Guardian
+from qwen3_asr_realtime.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -55,7 +54,8 @@ async def load(options: LocalOptions, max_segment_s: float, guardian: Guardian) 
     except BaseException:
         abandoned.set()
         while not loading.done():  # a thread cannot be cancelled, but without its processes it soon fails
-            guardian.watch(_engine_pids())  # it ends what these have started, when it is closed
+            with suppress(OSError):  # it may be gone itself
+                guardian.watch(_engine_pids())  # it ends what these have started, when it is closed
             for process in multiprocessing.active_children():
                 process.kill()
             await asyncio.wait([loading], timeout=CHECK_S)
@@ -101,8 +101,11 @@ def check_model_folder(model: str) -> None:
 def _load(options: LocalOptions, max_segment_s: float, abandoned: threading.Event) -> "AsyncLLM":
     if importlib.util.find_spec("vllm") is None:
         raise EngineError("vLLM is not installed; add it with: uv sync --extra vllm")
-    config, causes = _logging_files()
-    read_causes(causes)  # of an engine that died
+    try:
+        config, causes = _logging_files()
+        read_causes(causes)  # of an engine that died
+    except OSError as error:
+        raise EngineError(f"there is no place for the engine's log: {error}") from error
     _set_environment(options, config)
     try:
         return _start(options, max_segment_s, abandoned)
@@ -115,8 +118,9 @@ def _load(options: LocalOptions, max_segment_s: float, abandoned: threading.Even
 @cache
 def _logging_files() -> tuple[Path, Path]:
     """One for all engines of this process: vLLM remembers where they are."""
-    folder = Path(tempfile.mkdtemp(prefix="qwen3-asr-engine-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    until_exit = ExitStack()
+    atexit.register(until_exit.close)
+    folder = until_exit.enter_context(scratch_folder("qwen3-asr-engine-"))
     return write_logging_config(folder, os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"))
 
 

@@ -33,7 +33,7 @@ class Running(Protocol):
         ...
 
     async def close(self) -> None:
-        """End it and free everything, dead or alive; running requests fail. Does not raise."""
+        """End it and free everything, dead or alive; running requests fail."""
         ...
 
 
@@ -100,7 +100,7 @@ class Supervisor(Generic[RunningT]):
                 self._task = None
             running, self._running = self._running, None
             if running is not None:
-                await running.close()
+                await self._close(running)
 
     # --- private -----------------------------------------------------------------------------------------------------
 
@@ -112,22 +112,31 @@ class Supervisor(Generic[RunningT]):
             while not running.is_dead:  # noqa: ASYNC110 - vLLM sets a flag in a thread of its own and tells nobody
                 await asyncio.sleep(CHECK_S)
             lived_s = clock() - started_at_s
-            log.error("engine_died", lived_s=round(lived_s, 1))
-            await running.close()
+            log.error("engine died", lived_s=round(lived_s, 1))
+            await self._close(running)
             self._running, self._reason = None, DEAD
             running = await self._relaunch(back_off, lived_s)
             self._restarts += 1
             self._running = running
-            log.info("engine_restarted", restarts=self._restarts)
+            log.info("engine restarted", restarts=self._restarts)
 
     async def _relaunch(self, back_off: BackOff, lived_s: float) -> RunningT:
         while True:
             wait_s = back_off.after(lived_s)
-            log.info("engine_restart", in_s=wait_s)
+            log.info("engine restarts", in_s=wait_s)
             await asyncio.sleep(wait_s)
             try:
                 return await self._launch()
             except EngineError as error:
-                log.error("engine_not_started", reason=str(error))  # noqa: TRY400 - the message says it all
+                log.error("engine not started", reason=str(error))  # noqa: TRY400 - the message says it all
                 self._reason = f"{DEAD}: {error}"
-                lived_s = 0.0
+            except Exception:  # whatever it is, giving up for good would be worse
+                log.exception("engine not started")
+                self._reason = f"{DEAD}; the log says why it did not start"
+            lived_s = 0.0
+
+    async def _close(self, running: RunningT) -> None:
+        try:
+            await running.close()
+        except Exception:  # it is dead or given up; what ends it badly must not keep the next one from coming
+            log.exception("engine not closed")

@@ -109,7 +109,7 @@ class _Member:
         One that merely gave a wrong answer stays in use meanwhile: the request may have been the cause of it, and must
         not take every server it is tried on away from all the others.
         """
-        log.warning("vllm_request_failed", endpoint=self.endpoint.name, reason=str(error))
+        log.warning("vllm request failed", endpoint=self.endpoint.name, reason=str(error))
         if error.lost:
             self._set(str(error))
         self._doubted.set()
@@ -121,6 +121,9 @@ class _Member:
             await self.endpoint.check()
         except EndpointError as error:
             self._set(str(error))
+        except Exception:  # whatever it is: the server is not fit for use, and is looked at again
+            log.exception("vllm server not checked", endpoint=self.endpoint.name)
+            self._set("its check failed, the log says how")
         else:
             self._set("")
 
@@ -135,13 +138,13 @@ class _Member:
                 continue
             try:
                 await self.endpoint.check_health()
-            except EndpointError:
-                self._doubted.set()  # a second look, now in full, decides: a busy machine may answer late once
+            except Exception:  # a second look, now in full, decides: a busy machine may answer late once
+                self._doubted.set()
 
     def _set(self, reason: str) -> None:
         if bool(reason) != bool(self.reason):
             if reason:
-                log.error("vllm_server_down", endpoint=self.endpoint.name, reason=reason)
+                log.error("vllm server down", endpoint=self.endpoint.name, reason=reason)
             else:
-                log.info("vllm_server_up", endpoint=self.endpoint.name, model=self.endpoint.model)
+                log.info("vllm server up", endpoint=self.endpoint.name, model=self.endpoint.model)
         self.reason = reason

@@ -79,7 +79,8 @@ class Transport:
             raise EndpointError(f"it did not answer within {timeout_s:g} s", lost=True) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise EndpointError("it cannot be reached", lost=True) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError, RuntimeError, ValueError) as error:
+            # Not all of it comes as httpx's own: uvloop has a RuntimeError for a connection that is closed already.
             raise EndpointError("it broke off the connection") from error
 
     async def close(self) -> None:
