@@ -17,6 +17,11 @@ from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.settings import Settings
 
 REALTIME = "/api-ws/v1/realtime"
+UPGRADE = (
+    "Host: asr.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+"""Headers of a handshake by hand, without the empty line that ends them."""
 
 Event = dict[str, Any]
 
@@ -78,6 +83,11 @@ class Server:
                 await client.send("session.update", session=configuration)
                 assert (await client.receive())["type"] == "session.updated"
             yield client
+
+    def times_reached(self, limit: str) -> float:
+        """How often a limit has been reached, as `/metrics` says."""
+        name = "qwen3_asr_limits_reached_total"
+        return self.service.metrics.registry.get_sample_value(name, {"limit": limit}) or 0.0
 
 
 @asynccontextmanager
