@@ -84,11 +84,6 @@ class Server:
                 assert (await client.receive())["type"] == "session.updated"
             yield client
 
-    def times_reached(self, limit: str) -> float:
-        """How often a limit has been reached, as `/metrics` says."""
-        name = "qwen3_asr_limits_reached_total"
-        return self.service.metrics.registry.get_sample_value(name, {"limit": limit}) or 0.0
-
 
 @asynccontextmanager
 async def running_server(engine: ScriptedEngine | None = None, **settings: Any) -> AsyncIterator[Server]:
@@ -116,3 +111,8 @@ async def eventually(condition: Callable[[], bool], within_s: float = 10) -> Non
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.01)
+
+
+def reached(server: Server, limit: str) -> float:
+    """How often a limit has been reached, as `/metrics` says."""
+    return server.service.metrics.registry.get_sample_value("qwen3_asr_limits_reached_total", {"limit": limit}) or 0.0

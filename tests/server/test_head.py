@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.server.harness import REALTIME, UPGRADE, Server, eventually, running_server
+from tests.server.harness import REALTIME, UPGRADE, Server, eventually, reached, running_server
 
 KEY = "sk-of-acme-0123456789"
 
@@ -51,7 +51,7 @@ async def test_a_request_that_does_not_come_to_its_end_is_not_waited_for(beginni
         writer.write(beginning.encode())
         async with asyncio.timeout(10):
             assert "408" in (await reader.read()).decode().rpartition("HTTP/1.1")[2]
-        assert server.times_reached("REQUEST_TIMEOUT_SEC") == 1
+        assert reached(server, "REQUEST_TIMEOUT_SEC") == 1
 
 
 async def test_nor_one_that_comes_in_drops() -> None:
@@ -80,7 +80,7 @@ async def test_a_session_has_all_the_time_it_wants() -> None:
     async with running_server(request_timeout_sec=0.1) as server, server.session() as client:
         await asyncio.sleep(0.3)  # what must not happen has no event
         assert (await client.finish())[-1]["type"] == "session.finished"
-        assert not server.times_reached("REQUEST_TIMEOUT_SEC")
+        assert not reached(server, "REQUEST_TIMEOUT_SEC")
 
 
 async def test_nor_is_a_connection_late_that_has_asked_in_time() -> None:
@@ -90,7 +90,7 @@ async def test_nor_is_a_connection_late_that_has_asked_in_time() -> None:
             assert "200" in await answer(reader)
             await reader.readuntil(b'{"ready":true}')
             await asyncio.sleep(0.3)  # what must not happen has no event
-        assert not server.times_reached("REQUEST_TIMEOUT_SEC")
+        assert not reached(server, "REQUEST_TIMEOUT_SEC")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_a_head_beyond_its_bounds_is_refused(head: str) -> None:
         async with raw(server) as (reader, writer):
             writer.write(head.encode())
             assert "431" in await answer(reader)
-        assert server.times_reached("MAX_HEADER_KIB") == 1
+        assert reached(server, "MAX_HEADER_KIB") == 1
 
 
 async def test_each_head_has_its_own_bound() -> None:
@@ -131,7 +131,7 @@ async def test_so_many_wait_and_no_more_and_sessions_do_not_count() -> None:
             await asyncio.sleep(0)
             async with raw(server) as (reader, _):
                 assert await answer(reader) == ""
-            assert server.times_reached("MAX_PENDING_CONNECTIONS") == 1
+            assert reached(server, "MAX_PENDING_CONNECTIONS") == 1
             waiting.close()
             async with asyncio.timeout(10):
                 while not await ready(server):

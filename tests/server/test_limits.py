@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.server.harness import eventually, running_server
+from tests.server.harness import eventually, reached, running_server
 from tests.server.test_realtime import COMPLETED, MANUAL, assert_heard
 from websockets.exceptions import ConnectionClosed
 
@@ -20,7 +20,7 @@ async def test_an_old_session_ends_after_its_open_items(go_forward: bytes) -> No
         await client.append(go_forward)
         assert_heard(await client.until(COMPLETED))
         assert await client.closed() == (1000, "session time limit")
-        assert server.times_reached("MAX_SESSION_SEC") == 1
+        assert reached(server, "MAX_SESSION_SEC") == 1
 
 
 async def test_an_old_session_is_not_kept_by_a_client_that_goes_on_sending(go_forward: bytes) -> None:
@@ -40,7 +40,7 @@ async def test_an_old_session_is_not_kept_by_a_client_that_goes_on_sending(go_fo
 async def test_a_silent_client_is_counted() -> None:
     async with running_server(idle_timeout_sec=0.1) as server, server.session() as client:
         assert await client.closed() == (1000, "idle timeout")
-        assert server.times_reached("IDLE_TIMEOUT_SEC") == 1
+        assert reached(server, "IDLE_TIMEOUT_SEC") == 1
 
 
 async def test_a_frame_too_big_is_counted() -> None:
@@ -48,7 +48,7 @@ async def test_a_frame_too_big_is_counted() -> None:
         await client.append(bytes(1024 * 1024))
         assert (await client.closed())[0] == 1009
         await eventually(lambda: not server.service.connections)
-        assert server.times_reached("MAX_FRAME_MIB") == 1
+        assert reached(server, "MAX_FRAME_MIB") == 1
 
 
 @pytest.mark.parametrize("chunk_bytes", [3200, 1_000_000])
@@ -59,7 +59,7 @@ async def test_audio_ahead_of_real_time_is_held_back_and_none_is_lost(go_forward
             await client.append(go_forward[first : first + chunk_bytes])
         assert_heard(await client.finish())
         assert now_s() - began_s > CLIP_S - 1.0 - 0.1
-        assert server.times_reached("MAX_AUDIO_AHEAD_SEC") == 1
+        assert reached(server, "MAX_AUDIO_AHEAD_SEC") == 1
 
 
 async def test_by_default_a_file_is_taken_as_fast_as_it_comes(go_forward: bytes) -> None:
@@ -67,8 +67,8 @@ async def test_by_default_a_file_is_taken_as_fast_as_it_comes(go_forward: bytes)
         for first in range(0, len(go_forward), 640):  # 20 ms each, as SDKs cut it
             await client.append(go_forward[first : first + 640])
         assert_heard(await client.finish())
-        assert not server.times_reached("MAX_AUDIO_AHEAD_SEC")
-        assert not server.times_reached("MAX_MESSAGES_PER_SEC")
+        assert not reached(server, "MAX_AUDIO_AHEAD_SEC")
+        assert not reached(server, "MAX_MESSAGES_PER_SEC")
 
 
 async def test_events_that_come_too_fast_are_held_back_and_none_is_lost(go_forward: bytes) -> None:
@@ -79,7 +79,7 @@ async def test_events_that_come_too_fast_are_held_back_and_none_is_lost(go_forwa
         updates = [event for event in await client.finish() if event["type"] == "session.updated"]
         assert len(updates) == 50
         assert now_s() - began_s > (50 - 10) / 100 - 0.1
-        assert server.times_reached("MAX_MESSAGES_PER_SEC") == 1
+        assert reached(server, "MAX_MESSAGES_PER_SEC") == 1
 
 
 async def test_a_message_in_pieces_is_no_larger_than_one_in_one_piece() -> None:
@@ -106,4 +106,4 @@ async def test_a_client_that_does_not_read_is_counted() -> None:
         for _ in range(40):
             await client.send("session.update", session={})
         await eventually(lambda: not server.service.connections)
-        assert server.times_reached("MAX_UNSENT_EVENTS") == 1
+        assert reached(server, "MAX_UNSENT_EVENTS") == 1
