@@ -79,7 +79,7 @@ lock: $(UV) ## Resolve all dependencies afresh and write the pins
 
 # --- checks ---
 
-test: dev-tools ## Run all tests
+test: dev-tools ## Run the tests, but for those that take minutes or an environment of their own
 	$(BIN)/pytest
 
 test-basic: dev-tools ## Run the tests of the protocol and the server
