@@ -79,7 +79,7 @@ lock: $(UV) ## Resolve all dependencies afresh and write the pins
 
 # --- checks ---
 
-test: dev-tools ## Run all tests
+test: dev-tools ## Run the tests, but for those that take minutes or an environment of their own
 	$(BIN)/pytest
 
 test-basic: dev-tools ## Run the tests of the protocol and the server
@@ -128,9 +128,8 @@ bench: dev-tools ## List the benchmarks; NAME=... [ARGS=...] runs one
 ifdef NAME
 	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 else
-	@for script in benchmarks/[a-z]*.py; do \
-		[ -e "$$script" ] && printf '  %-24s %s\n' "$$(basename "$$script" .py)" \
-			"$$(sed -n '1s/^"""\([^"]*\).*/\1/p' "$$script")"; done; true
+	@for script in $$(grep -l '^if __name__' benchmarks/*.py); do \
+		printf '  %-24s %s\n' "$$(basename "$$script" .py)" "$$(sed -n '1s/^"""\([^"]*\).*/\1/p' "$$script")"; done
 endif
 
 .PHONY: dev-tools

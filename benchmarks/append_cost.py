@@ -16,16 +16,15 @@ import base64
 import json
 import statistics
 import sys
-from pathlib import Path
 
-import psutil
 from websockets.asyncio.client import connect
 
-from harness import print_table
+from harness import print_table, server_command, used
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 
 RATIO_LIMIT = 1.4
 ROUNDS = 5
+DEAF = {"ASR_ENGINE": "scripted", "MAX_MESSAGES_PER_SEC": "0"}  # being held back costs time too
 APPEND = json.dumps(
     {
         "event_id": "event_0123456789abcdef0123456789abcdef",
@@ -37,28 +36,24 @@ APPEND = json.dumps(
 
 async def cpu_per_append_us(server: LocalServer, appends: int) -> float:
     """Send appends and a finish, wait for the answer to the finish; the server's CPU time per append."""
-    process = psutil.Process(server.pid)
     async with connect(server.url) as socket:
         await socket.recv()
-        before = process.cpu_times()
+        before_s = used(server).cpu_s
         for _ in range(appends):
             await socket.send(APPEND)
         await socket.send('{"type":"session.finish"}')
         while json.loads(await socket.recv())["type"] != "session.finished":
             pass
-        after = process.cpu_times()
-    cpu_s = float(after.user + after.system - before.user - before.system)
-    return cpu_s / appends * 1e6
+        return (used(server).cpu_s - before_s) / appends * 1e6
 
 
 async def main() -> bool:
     parser = argparse.ArgumentParser(description="CPU time of one append")
     parser.add_argument("--appends", type=int, default=20_000)
     appends = parser.parse_args().appends
-    program = str(Path(__file__).with_name("append_servers.py"))
     with (
-        local_server(command=(sys.executable, program, "bare")) as bare,
-        local_server(command=(sys.executable, program, "deaf"), env={"ASR_ENGINE": "scripted"}) as deaf,
+        local_server(command=server_command("append_servers", "bare")) as bare,
+        local_server(command=server_command("append_servers", "deaf"), env=DEAF) as deaf,
     ):
         rounds = [
             (await cpu_per_append_us(bare, appends), await cpu_per_append_us(deaf, appends)) for _ in range(ROUNDS)

@@ -6,8 +6,8 @@ Clients in processes of their own send speech and pauses (40 % speech) as 100 ms
 a schedule of its own without drift. Printed for each number of sessions: seconds of audio that passed endpointing for a
 second of CPU time of the server's process, which is how many sessions one core serves; the CPU cores it used, and the
 event loop's thread of them; how much of the audio that was sent in that time was worked on in it; and how long an
-append took from being sent until its samples had passed endpointing (see capacity_server.py). Before that: memory of a
-session that sends nothing.
+append took from being sent until its samples had passed endpointing (see servers/capacity_server.py). Before that:
+memory of a session that sends nothing.
 
 Clients and server share the machine with each other and whatever else runs on it. Where clients send late, or less than
 all is worked on while fewer cores are used than there are, the server did not get the CPU, and the stage says nothing
@@ -35,7 +35,7 @@ import psutil
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
-from harness import english_clips, print_table, silence
+from harness import english_clips, print_table, server_command, silence
 from qwen3_asr_realtime.audio.files import pcm16_bytes
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 
@@ -176,9 +176,8 @@ def main() -> bool:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "delays.npy")
-        command = (sys.executable, str(Path(__file__).with_name("capacity_server.py")))
         env = {"ASR_ENGINE": "scripted", "DELAYS_FILE": str(file), "MAX_SESSIONS": "10000", "LOG_LEVEL": "warning"}
-        with local_server(command=command, env=env) as server:
+        with local_server(command=server_command("capacity_server"), env=env) as server:
             idle_kb = asyncio.run(idle_session_kb(server))
             stages = [run_stage(server, sessions, arguments.seconds) for sessions in arguments.sessions]
         sent_ns, took_ns = np.load(file).T

@@ -23,13 +23,12 @@ import urllib.request
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from harness import english_clips, print_table
+from harness import english_clips, print_table, server_command
 from qwen3_asr_realtime.audio.files import pcm16_bytes
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 
@@ -70,7 +69,7 @@ class Churn:
     """Clients of one server. The same seed gives the same clients.
 
     Args:
-        server: Run by churn_server.py.
+        server: Run by servers/churn_server.py.
         seed: Which clients.
     """
 
@@ -192,9 +191,8 @@ def _get(url: str) -> bytes:
 
 async def churn(cycles: int, every: int, seed: int, engine: str) -> bool:
     """Run it all and print what happened; true if nothing grew and nothing stayed."""
-    command = (sys.executable, str(Path(__file__).with_name("churn_server.py")))
     env = {"ASR_ENGINE": engine, "LOG_LEVEL": "warning", "MAX_QUEUE_DELAY_SEC": "0"}
-    with local_server(command=command, env=env) as server:
+    with local_server(command=server_command("churn_server"), env=env) as server:
         clients = Churn(server, seed)
         looks = [await clients.settled()]
         began_s = time.monotonic()

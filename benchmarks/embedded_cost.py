@@ -6,33 +6,20 @@ Uses the English clips of `tests/speech`. CPU time does not depend on what else 
 a busy machine still shows in it: compare runs on the same machine only.
 """
 
-import json
 import statistics
 import time
-import wave
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
+from harness import english_clips
 from qwen3_asr_realtime.engines.moonshine.model import Moonshine
 from qwen3_asr_realtime.engines.moonshine.weights import locate_weights, verify_weights
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
-SPEECH = Path(__file__).parent.parent / "tests" / "speech"
 LENGTHS_S = (1, 3, 5, 10, 15, 30)
 REPEATS = 7
 PARTIAL_INTERVALS_S = (0.5, 1.0)
-
-
-def english_clips() -> list[Samples]:
-    clips = []
-    for entry in json.loads((SPEECH / "manifest.json").read_text()):
-        if entry["language"] == "en":
-            with wave.open(str(SPEECH / entry["file"])) as file:
-                pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-            clips.append(pcm.astype(np.float32) / np.float32(32768))
-    return clips
 
 
 def decode_cost_s(model: Moonshine, audio: Samples) -> float:
@@ -87,7 +74,7 @@ def print_two_threads(model: Moonshine, clips: list[Samples]) -> None:
 
 
 def main() -> None:
-    clips = english_clips()
+    clips = [clip.samples for clip in english_clips()]
     model = Moonshine(verify_weights(locate_weights()))
     speech = np.concatenate(clips)
     model.decode(speech[: max(LENGTHS_S) * SAMPLE_RATE])

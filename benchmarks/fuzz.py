@@ -8,7 +8,7 @@ WebSocket frame or half of one, sometimes leaving without a word. A connection t
 Printed: frames, connections, close codes, answers by type, and the server's memory after the first tenth and at the
 end.
 
-Exits with 1 if the server logs an exception, answers with a `server_error`, closes with 1011, or grows by 10 MB.
+Exits with 1 if the server logs an exception, answers with a `server_error`, closes with 1011, or grows by 10 MiB.
 """
 
 import argparse
@@ -23,14 +23,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from harness import print_table
+from harness import HANDSHAKE, print_table, used
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 
-GROWTH_LIMIT_MB = 10.0
+GROWTH_LIMIT_MIB = 10.0
 CONNECTIONS = 4
 BATCH = 50
 MARKER = "marker"
@@ -210,10 +209,7 @@ def throw_bytes(server: LocalServer, fuzzer: Fuzzer) -> None:
     """Shake hands by hand, then send what is no WebSocket frame, and hang up."""
     host, port = server.http_url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as raw:
-        raw.sendall(
-            b"GET /api-ws/v1/realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" + fuzzer.garbage()
-        )
+        raw.sendall(HANDSHAKE + fuzzer.garbage())
         raw.recv(1024)
 
 
@@ -230,15 +226,14 @@ async def fuzz(frames: int, seed: int) -> bool:
         log_path = Path(folder, "log")
         env = {"ASR_ENGINE": "scripted", "FINISH_GRACE_SEC": "0.1", "LOG_FORMAT": "json"}
         with local_server(env=env, log_path=log_path) as server:
-            process = psutil.Process(server.pid)
-            memory_mb = []
+            memory_mib = []
             for part, share in enumerate((0.1, 0.9)):
                 fuzzers = [Fuzzer(seed * 100 + part * 10 + n) for n in range(CONNECTIONS)]
                 each = int(frames * share / CONNECTIONS)
                 await asyncio.gather(*(attack(server, fuzzer, each, tally) for fuzzer in fuzzers))
-                memory_mb.append(process.memory_info().rss / 1e6)
+                memory_mib.append(used(server).rss_mib)
         errors = logged_errors(log_path)
-    growth_mb = memory_mb[1] - memory_mb[0]
+    growth_mib = memory_mib[1] - memory_mib[0]
     print_table(
         ["fuzz", "measured"],
         [
@@ -247,13 +242,13 @@ async def fuzz(frames: int, seed: int) -> bool:
             ["close codes", ", ".join(f"{code}: {n}" for code, n in tally.closes.most_common())],
             ["answers", ", ".join(f"{kind}: {n}" for kind, n in tally.answers.most_common())],
             ["exceptions in the server's log", len(errors)],
-            ["memory after a tenth, at the end", f"{memory_mb[0]:.0f} MB, {memory_mb[1]:.0f} MB"],
+            ["memory after a tenth, at the end", f"{memory_mib[0]:.0f} MiB, {memory_mib[1]:.0f} MiB"],
         ],
     )
     for error in errors[:5]:
         print(error[:2000])
     survived = not errors and 1011 not in tally.closes and "error: server_error" not in tally.answers
-    return survived and growth_mb < GROWTH_LIMIT_MB
+    return survived and growth_mib < GROWTH_LIMIT_MIB
 
 
 if __name__ == "__main__":

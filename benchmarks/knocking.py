@@ -23,10 +23,8 @@ from collections.abc import AsyncIterator
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from harness import fleet, print_table
+from harness import alone_and_beside
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
-from qwen3_asr_realtime.load.figures import Spread, Stage
-from qwen3_asr_realtime.load.measuring import measure
 
 RATIO_LIMIT = 1.2
 CROWD = 3
@@ -84,31 +82,17 @@ async def main() -> bool:
     parser.add_argument("--every", type=float, default=1.0)
     options = parser.parse_args()
     answers: Answers = Counter()
-    stages: dict[bool, list[Stage]] = {False: [], True: []}
     with local_server(env={"MAX_SESSIONS": str(options.limit), "LOG_LEVEL": "error"}) as server:
-        for number in range(options.rounds):
-            few = fleet(server, duration_s=options.seconds, seed=100 + number, stop=asyncio.Event())
-            stages[False].append(measure(await few.run(options.limit, lambda progress: None)))
-            async with crowd(server, options.limit, options.every, answers):
-                stages[True].append(measure(await few.run(options.limit, lambda progress: None)))
-    finals = [
-        Spread.of([row.final_ms for stage in stages[knocking] for row in stage.details if row.final_ms is not None])
-        for knocking in (False, True)
-    ]
-    lost = [sum(stage.lost + stage.n_errors for stage in stages[knocking]) for knocking in (False, True)]
-    print_table(
-        [f"{options.limit} sessions", "alone", "with knocking"],
-        [
-            ["finals", *(values.count for values in finals)],
-            ["end of speech to final, median, ms", *(values.p50 for values in finals)],
-            ["the same, p95", *(values.p95 for values in finals)],
-            ["lost, and errors", *lost],
-        ],
-    )
-    ratio = finals[1].p95 / finals[0].p95 if finals[0].p95 and finals[1].p95 else float("inf")
-    print(f"\np95 with knocking: {ratio:.2f} times that without (at most {RATIO_LIMIT})")
+        undisturbed = await alone_and_beside(
+            lambda: crowd(server, options.limit, options.every, answers),
+            server,
+            sessions=options.limit,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            ratio_limit=RATIO_LIMIT,
+        )
     print("answers:", ", ".join(f"{count} x {code} and {close}" for (code, close), count in answers.items()))
-    return ratio <= RATIO_LIMIT and sum(lost) == 0 and set(answers) == {DOCUMENTED}
+    return undisturbed and set(answers) == {DOCUMENTED}
 
 
 if __name__ == "__main__":

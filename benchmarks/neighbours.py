@@ -16,25 +16,16 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Iterable
 
-import psutil
 from websockets.frames import Frame, Opcode
 
-from harness import fleet, print_table
+from harness import HANDSHAKE, alone_and_beside, fleet, used
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
-from qwen3_asr_realtime.load.figures import Spread, Stage, Utterance
-from qwen3_asr_realtime.load.fleet import Fleet
-from qwen3_asr_realtime.load.measuring import measure
 from qwen3_asr_realtime.load.worker import Progress
 
 RATIO_LIMIT = 1.1
 SPEED = 80.0
 CONTEXT = "x" * 100_000
-HANDSHAKE = (
-    b"GET /v1/realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 class Neighbours:
@@ -91,58 +82,24 @@ class Neighbours:
             self.dropped += 1
 
 
-async def talk(clients: Fleet, sessions: int) -> Stage:
-    return measure(await clients.run(sessions, lambda progress: None))
-
-
 async def neighbours(rounds: int, seconds: float, sessions: int, engine: str) -> bool:
-    alone: list[Stage] = []
-    beside: list[Stage] = []
-    sent_s, dropped = 0.0, 0
     began_s = time.monotonic()
+    pairs: list[Neighbours] = []
     with local_server(env={"ASR_ENGINE": engine, "LOG_LEVEL": "error"}) as server:
-        for number in range(rounds):
-            few = fleet(server, duration_s=seconds, seed=100 + number, stop=asyncio.Event())
-            alone.append(await talk(few, sessions))
-            async with Neighbours(server, 2 * seconds) as two:
-                beside.append(await talk(few, sessions))
-            sent_s, dropped = sent_s + two.sent_s, dropped + two.dropped
-            print(f"round {number + 1}: p95 {alone[-1].final_ms.p95} ms, {beside[-1].final_ms.p95} ms", flush=True)
-        memory_mb = psutil.Process(server.pid).memory_info().rss / 1e6
-    finals = [
-        Spread.of([row.final_ms for row in rows(stages) if row.final_ms is not None]) for stages in (alone, beside)
-    ]
-    firsts = [
-        Spread.of([row.first_partial_ms for row in rows(stages) if row.first_partial_ms is not None])
-        for stages in (alone, beside)
-    ]
-    ratio = finals[1].p95 / finals[0].p95 if finals[0].p95 and finals[1].p95 else float("inf")
-    lost = sum(stage.lost + stage.n_errors for stage in (*alone, *beside))
-    print_table(
-        [f"{sessions} sessions", "alone", "with neighbours"],
-        [
-            ["finals", *(values.count for values in finals)],
-            ["end of speech to final, median, ms", *(values.p50 for values in finals)],
-            ["the same, p95", *(values.p95 for values in finals)],
-            ["the same, maximum", *(values.max for values in finals)],
-            ["first preview, p95, ms", *(values.p95 for values in firsts)],
-            ["lost, and errors", *(sum(stage.lost + stage.n_errors for stage in stages) for stages in (alone, beside))],
-        ],
-    )
-    print(f"\np95 with neighbours: {ratio:.2f} times that without (at most {RATIO_LIMIT})")
+
+        def two() -> Neighbours:
+            pairs.append(Neighbours(server, 2 * seconds))
+            return pairs[-1]
+
+        survived = await alone_and_beside(
+            two, server, sessions=sessions, rounds=rounds, seconds=seconds, ratio_limit=RATIO_LIMIT
+        )
+        memory_mib = used(server).rss_mib
     print(
-        f"{sent_s:.0f} s of audio from the fast one; the other was dropped {dropped} times; memory {memory_mb:.0f} MB; "
-        f"{time.monotonic() - began_s:.0f} s"
+        f"{sum(pair.sent_s for pair in pairs):.0f} s of audio from the fast one; the other was dropped "
+        f"{sum(pair.dropped for pair in pairs)} times; memory {memory_mib:.0f} MiB; {time.monotonic() - began_s:.0f} s"
     )
-    return ratio <= RATIO_LIMIT and lost == 0
-
-
-def spread(values: Iterable[float | None]) -> Spread:
-    return Spread.of([value for value in values if value is not None])
-
-
-def rows(stages: Iterable[Stage]) -> list[Utterance]:
-    return [row for stage in stages for row in stage.details]
+    return survived
 
 
 if __name__ == "__main__":

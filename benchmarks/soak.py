@@ -17,11 +17,10 @@ import time
 
 import numpy as np
 
-from harness import fleet, print_table
+from harness import fleet, print_table, used
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
 from qwen3_asr_realtime.load.figures import Spread, Stage
 from qwen3_asr_realtime.load.measuring import measure
-from qwen3_asr_realtime.load.usage import usage
 
 SLOPE_LIMIT_MIB, LATENCY_LIMIT = 1.0, 1.1
 LOOK_EVERY_S = 30.0
@@ -34,9 +33,9 @@ async def look(server: LocalServer, looks: list[tuple[float, float]]) -> None:
     began_s = time.monotonic()
     for number in range(1_000_000):
         await asyncio.sleep(max(0.0, began_s + number * LOOK_EVERY_S - time.monotonic()))
-        if (now := await asyncio.to_thread(usage, server.pid)) is not None:
-            looks.append((time.monotonic() - began_s, now.rss_mib))
-            print(f"{looks[-1][0]:6.0f} s  {now.rss_mib:7.1f} MiB", flush=True)
+        rss_mib = (await asyncio.to_thread(used, server)).rss_mib
+        looks.append((time.monotonic() - began_s, rss_mib))
+        print(f"{looks[-1][0]:6.0f} s  {rss_mib:7.1f} MiB", flush=True)
 
 
 def slope_mib(looks: list[tuple[float, float]], warm_up_s: float) -> float:

@@ -1,8 +1,8 @@
 """Live transcription with the official DashScope SDK, against your own server.
 
-uv run python demo/demo_sdk.py                                  microphone; a pause ends a sentence
-uv run python demo/demo_sdk.py --mode manual                    microphone; Enter ends a sentence
-uv run python demo/demo_sdk.py --mode manual --file test.wav    a recording, as one piece
+.venv/bin/python demo/demo_sdk.py                               microphone; a pause ends a sentence
+.venv/bin/python demo/demo_sdk.py --mode manual                 microphone; Enter ends a sentence
+.venv/bin/python demo/demo_sdk.py --mode manual --file a.wav    a recording, as one piece
 
 Ctrl-C ends it; the last sentence still comes.
 """

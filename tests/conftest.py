@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from qwen3_asr_realtime.audio.files import pcm16_bytes, read_samples
+
 APART = {Path(__file__).parent / room for room in ("asyncapi", "cluster/live", "faults", "sdk", "vllm")}
 """Rooms that take minutes, or an environment of their own. They run only where they are asked for by name."""
 
@@ -22,3 +24,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     asked_for = (Path(argument.split("::")[0]).absolute() for argument in config.args)
     return None if any(path.is_relative_to(collection_path) for path in asked_for) else True
+
+
+@pytest.fixture(scope="session")
+def go_forward() -> bytes:
+    """2.8 s of speech as 16-bit PCM: one utterance."""
+    return pcm16_bytes(read_samples(Path(__file__).parent / "speech" / "cmd_goforward.wav"))

@@ -1,6 +1,7 @@
-"""Who may know whom: the table of rooms in docs/architecture.md, held against the imports of every module."""
+"""Who may know whom: the table of rooms in docs/development.md, held against the imports of every module."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -101,7 +102,14 @@ def test_no_engine_s_library_is_loaded_before_it_is_chosen() -> None:
         assert loaded <= {f"{PACKAGE}.{allowed}" for allowed in ("engines.base", "samples", "settings")}
 
 
-def test_every_room_has_its_rule() -> None:
+def test_every_room_has_its_rule_and_stands_in_the_table() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "development.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z]+)/` \| .+ \| (only|not) (.+) \|$", text, flags=re.MULTILINE)
+    rules = {room: ("only", names) for room, names in ROOMS.items()}
+    rules |= {room: ("not", names) for room, names in FORBIDDEN.items()}
+
     rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
 
-    assert rooms <= ROOMS.keys() | FORBIDDEN.keys()
+    assert {room: (kind, set(re.findall(r"`([\w.]+)`", names))) for room, kind, names in rows} == {
+        room: rules.get(room) for room in rooms
+    }

@@ -15,9 +15,6 @@ KUBERNETES = ROOT / "deploy" / "kubernetes"
 ELSEWHERE = frozenset({"HF_TOKEN", "HF_ENDPOINT", "HF_HOME", "HOME"})
 """Variables of libraries, not settings."""
 
-# What the manifests name and the server is about to get: to be taken out when it is there.
-ARRIVING = {"API_KEYS_FILE": "", "METRICS_PORT": 0, "TLS_CERT_FILE": ""}
-
 
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
@@ -38,12 +35,11 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 
 def settings_names() -> set[str]:
-    return {name.upper() for name in Settings.model_fields} | ARRIVING.keys()
+    return {name.upper() for name in Settings.model_fields}
 
 
 def default(setting: str) -> Any:
-    field = Settings.model_fields.get(setting.lower())
-    return ARRIVING[setting] if field is None else field.default
+    return Settings.model_fields[setting.lower()].default
 
 
 def settings_file(path: Path) -> dict[str, str]:

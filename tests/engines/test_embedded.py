@@ -66,7 +66,7 @@ def decoding_threads():
 async def test_the_real_model_from_start_to_stop(clip):
     engine = EmbeddedEngine(workers=1)
     await engine.start()
-    hypothesis = await refresh(engine, clip.audio)
+    hypothesis = await refresh(engine, clip.samples)
     await engine.stop()
 
     assert hypothesis == Hypothesis("He might even have been made amiable himself.", language="en")
@@ -74,7 +74,7 @@ async def test_the_real_model_from_start_to_stop(clip):
 
 
 async def test_concurrent_refreshes_hear_what_serial_ones_do(engine, english_clips):
-    audios = sorted((clip.audio for clip in english_clips.values()), key=len)[:4]
+    audios = sorted((clip.samples for clip in english_clips.values()), key=len)[:4]
 
     serial = [await refresh(engine, audio) for audio in audios]
     concurrent = await asyncio.gather(*(refresh(engine, audio) for audio in audios))
@@ -86,9 +86,9 @@ async def test_concurrent_refreshes_hear_what_serial_ones_do(engine, english_cli
 async def test_a_refresh_may_be_repeated(engine, clip):
     stream = engine.open(SegmentOptions())
 
-    first = await stream.refresh(clip.audio, final=False)
-    assert await stream.refresh(clip.audio, final=False) == first
-    assert await stream.refresh(clip.audio, final=True) == first
+    first = await stream.refresh(clip.samples, final=False)
+    assert await stream.refresh(clip.samples, final=False) == first
+    assert await stream.refresh(clip.samples, final=True) == first
 
 
 async def test_no_text_has_no_language(engine):
@@ -97,7 +97,7 @@ async def test_no_text_has_no_language(engine):
 
 async def test_bad_audio_fails_its_own_refresh_only(engine, clip):
     bad, good = await asyncio.gather(
-        refresh(engine, np.full(16_000, np.nan, np.float32)), refresh(engine, clip.audio), return_exceptions=True
+        refresh(engine, np.full(16_000, np.nan, np.float32)), refresh(engine, clip.samples), return_exceptions=True
     )
 
     assert isinstance(bad, EngineError)

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from tests.faults.watched import assert_served, open_sockets, times_reached, watched_server
+from tests.faults.watched import assert_served, open_sockets, watched_server
 from tests.faults.wire import HANDSHAKE, Raw, raw, text_frame
-from tests.server.harness import eventually
+from tests.server.harness import eventually, reached
 from websockets.frames import Frame, Opcode
 
 from qwen3_asr_realtime.client.local_server import local_server
@@ -41,7 +41,7 @@ async def test_a_request_that_does_not_end_is_dropped(go_forward: bytes, begun: 
             await drip(slow, begun)
             await slow.read_all()
             assert open_sockets(server.port) == 1
-            assert times_reached(server, "REQUEST_TIMEOUT_SEC") == 1
+            assert reached(server, "REQUEST_TIMEOUT_SEC") == 1
         await assert_served(other, go_forward)
 
 

@@ -8,12 +8,12 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from tests.end_to_end.stopping import session
 from tests.faults.watched import assert_served, watched_server
 from tests.faults.wire import raw
 from tests.server.harness import Client, eventually
@@ -22,14 +22,6 @@ from websockets.asyncio.client import connect
 from qwen3_asr_realtime.client.local_server import SERVE_COMMAND, LocalServer, local_server
 
 SCRIPTED = {"ASR_ENGINE": "scripted"}
-
-
-@asynccontextmanager
-async def session(server: LocalServer) -> AsyncIterator[Client]:
-    async with connect(server.url) as socket:
-        client = Client(socket)
-        assert (await client.receive())["type"] == "session.created"
-        yield client
 
 
 def ready(server: LocalServer) -> str:

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from tests.faults.watched import assert_served, open_sockets, times_reached, watched_server
+from tests.faults.watched import assert_served, open_sockets, watched_server
 from tests.faults.wire import Raw, raw, tunnel
-from tests.server.harness import Client, eventually
+from tests.server.harness import Client, eventually, reached
 from websockets.asyncio.client import connect
 
 MANUAL = {"turn_detection": None}
@@ -46,7 +46,7 @@ async def test_one_that_reads_nothing_and_speaks_on(go_forward: bytes) -> None:
             await deaf.send_event("nonsense")
         await eventually(lambda: len(server.service.connections) == 1)
         await eventually(lambda: open_sockets(server.port) == 1)  # though it has not closed its end
-        assert times_reached(server, "UNREAD_TIMEOUT_SEC") == 1
+        assert reached(server, "UNREAD_TIMEOUT_SEC") == 1
         await assert_served(other, go_forward)
 
 

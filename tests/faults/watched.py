@@ -101,11 +101,6 @@ async def assert_served(client: Client, speech: bytes) -> None:
     ]
 
 
-def times_reached(server: Server, limit: str) -> float:
-    """How often a limit has been reached, as `/metrics` says."""
-    return server.service.metrics.registry.get_sample_value("qwen3_asr_limits_reached_total", {"limit": limit}) or 0.0
-
-
 def raw_socket(client: Client) -> socket.socket:
     """The socket below a client, on asyncio's own loop."""
     sock: socket.socket = client.socket.transport.get_extra_info("socket")

@@ -6,13 +6,10 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from tests.server.harness import REALTIME
+from tests.server.harness import REALTIME, UPGRADE
 from websockets.frames import Frame, Opcode
 
-HANDSHAKE = (
-    f"GET {REALTIME} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-).encode()
+HANDSHAKE = f"GET {REALTIME} HTTP/1.1\r\n{UPGRADE}\r\n".encode()
 
 
 class Raw:

@@ -1,12 +1,10 @@
 """Servers to put under load: one with an engine that invents words, and one that is a script."""
 
 import asyncio
-import json
 from contextlib import asynccontextmanager
 
 import pytest
-from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
+from tests.scripted_server import scripted_server
 
 from qwen3_asr_realtime.client.local_server import local_server
 
@@ -26,18 +24,15 @@ def listener():
     async def listening():
         heard = asyncio.Event()
 
-        async def listen(connection):
-            try:
-                async for frame in connection:
-                    event = json.loads(frame)
-                    if event["type"] == "session.update":
-                        await connection.send(json.dumps({"type": "session.updated"}))
-                    elif event["type"] == "input_audio_buffer.append":
+        async def listen(peer):
+            while True:
+                match (await peer.receive())["type"]:
+                    case "session.update":
+                        await peer.send("session.updated")
+                    case "input_audio_buffer.append":
                         heard.set()
-            except ConnectionClosed:
-                pass
 
-        async with serve(listen, "127.0.0.1", 0) as running:
-            yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}", heard
+        async with scripted_server(listen) as url:
+            yield url, heard
 
     return listening

@@ -17,6 +17,11 @@ from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.settings import Settings
 
 REALTIME = "/api-ws/v1/realtime"
+UPGRADE = (
+    "Host: asr.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+"""Headers of a handshake by hand, without the empty line that ends them."""
 
 Event = dict[str, Any]
 
@@ -106,3 +111,8 @@ async def eventually(condition: Callable[[], bool], within_s: float = 10) -> Non
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.01)
+
+
+def reached(server: Server, limit: str) -> float:
+    """How often a limit has been reached, as `/metrics` says."""
+    return server.service.metrics.registry.get_sample_value("qwen3_asr_limits_reached_total", {"limit": limit}) or 0.0

@@ -7,13 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.server.harness import REALTIME, Server, eventually, running_server
+from tests.server.harness import REALTIME, UPGRADE, Server, eventually, reached, running_server
 
 KEY = "sk-of-acme-0123456789"
-UPGRADE = (
-    "Host: asr.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-)
 
 
 @asynccontextmanager
@@ -39,10 +35,6 @@ async def ready(server: Server) -> str:
     async with raw(server) as (reader, writer):
         writer.write(b"GET /ready HTTP/1.0\r\n\r\n")
         return await answer(reader)
-
-
-def reached(server: Server, limit: str) -> float:
-    return server.service.metrics.registry.get_sample_value("qwen3_asr_limits_reached_total", {"limit": limit}) or 0.0
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,11 @@ import asyncio
 import contextlib
 
 import pytest
-from tests.server.harness import Server, eventually, running_server
+from tests.server.harness import eventually, reached, running_server
 from tests.server.test_realtime import COMPLETED, MANUAL, assert_heard
 from websockets.exceptions import ConnectionClosed
 
 CLIP_S = 2.8
-
-
-def reached(server: Server, limit: str) -> float:
-    return server.service.metrics.registry.get_sample_value("qwen3_asr_limits_reached_total", {"limit": limit}) or 0.0
 
 
 def now_s() -> float:

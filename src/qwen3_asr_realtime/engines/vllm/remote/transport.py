@@ -16,8 +16,6 @@ into a connection that is just going away."""
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 """Longest body read from a server. 4096 tokens with their logprobs are under 1 MiB."""
 
-_SERVER_ERRORS = 500
-
 
 class EndpointError(Exception):
     """One server failed; another may do better. The message is a few words for the operator, without any content.

@@ -1,6 +1,6 @@
 """The server, with the CPU time of every event-loop callback measured.
 
-    CALLBACKS_FILE=out.npy python benchmarks/callback_server.py
+    CALLBACKS_FILE=out.npy python benchmarks/servers/callback_server.py
 
 Runs on asyncio's own loop, whose callbacks can be wrapped; uvloop's are the same calls with less around them. Times are
 CPU times of the loop's thread, so what other processes take from it does not count. Written to CALLBACKS_FILE as

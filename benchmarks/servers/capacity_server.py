@@ -1,6 +1,6 @@
 """The server of capacity.py: writes down how long every append took.
 
-    DELAYS_FILE=out.npy python benchmarks/capacity_server.py
+    DELAYS_FILE=out.npy python benchmarks/servers/capacity_server.py
 
 Clients on the same machine put the time of sending (monotonic clock, ns, 20 digits) in front of the append as its
 event_id. When an append has been worked on, which is when its samples have passed endpointing, the time since then is

@@ -1,6 +1,6 @@
 """The server of churn.py: it also tells which asyncio tasks it has.
 
-    python benchmarks/churn_server.py
+    python benchmarks/servers/churn_server.py
 
 `GET /tasks` answers with their names, the one that answers left out.
 """
