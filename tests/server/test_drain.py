@@ -1,10 +1,12 @@
 """How sessions end when the server is stopped."""
 
 import asyncio
+import json
 import math
 
 import httpx
 import pytest
+import structlog
 from tests.server.harness import Client, Server, eventually, running_server
 
 from qwen3_asr_realtime.engines.base import Hypothesis
@@ -99,6 +101,45 @@ async def test_who_speaks_on_and_on_is_cut_and_gets_the_final(go_forward: bytes)
             assert await cut.closed() == SHUTDOWN
 
 
+async def test_audio_that_is_held_back_is_worked_off_at_once(go_forward: bytes) -> None:
+    """At the speed of speech, three sentences would keep the server for nine seconds more."""
+    async with running_server(max_audio_ahead_sec=2) as server, server.session() as client:
+        await client.append((go_forward + SILENCE) * 3)
+        await client.until(STARTED)
+        began_s = asyncio.get_running_loop().time()
+        drain = drained(server)
+
+        for _ in range(3):
+            await client.until(COMPLETED)
+        assert await client.closed() == SHUTDOWN
+        assert await drain == 0
+        assert asyncio.get_running_loop().time() - began_s < 5
+
+
+async def test_a_cut_drops_what_waits_for_the_engine(go_forward: bytes) -> None:
+    engine = ScriptedEngine(lambda call: Reply(Hypothesis("late"), latency_s=math.inf))
+    async with (
+        running_server(engine, max_backlog_sec=1, decode_timeout_sec=1) as server,
+        server.session() as client,
+    ):
+        for _ in range(10):
+            await client.append(go_forward + SILENCE)
+        reached = server.service.metrics.limits_reached.labels("MAX_BACKLOG_SEC")._value
+        await eventually(lambda: reached.get() > 0)
+
+        drain = drained(server, timeout_s=0)
+        await eventually(lambda: len(server.service.drain._told) == 2)
+        engine.script = ScriptedEngine().script
+
+        async with asyncio.timeout(10):
+            events = [json.loads(frame) async for frame in client.socket]
+        assert await client.closed() == SHUTDOWN
+        assert await drain == 1
+        opened, ended = ([event["type"] for event in events].count(type_) for type_ in (STARTED, COMPLETED))
+        assert 0 < opened < 5
+        assert ended == opened
+
+
 async def test_who_finishes_gets_the_answer_and_the_time_to_close(go_forward: bytes) -> None:
     async with running_server() as server, server.session() as client:
         await speak(client, go_forward)
@@ -117,8 +158,11 @@ async def test_results_that_do_not_come_are_not_waited_for(monkeypatch: pytest.M
     async with running_server(engine) as server, server.session() as client:
         await speak(client, go_forward)
 
-        assert await drained(server, timeout_s=0) == 1
+        with structlog.testing.capture_logs() as lines:
+            assert await drained(server, timeout_s=0) == 1
         assert len(server.service.connections) == 1
+        [end] = [line for line in lines if line["event"] == "drained"]
+        assert (end["log_level"], end["left"]) == ("warning", 1)
 
 
 async def test_meanwhile_nobody_new_is_admitted(go_forward: bytes) -> None:

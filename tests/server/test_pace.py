@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.recognition.virtual_time import run
 
+from qwen3_asr_realtime.recognition.backlog import Backlog
 from qwen3_asr_realtime.server.inbox import FRAME_BYTES, Inbox
 from qwen3_asr_realtime.server.pace import Pace
 
@@ -62,7 +63,7 @@ def test_being_held_is_told_once_each_time() -> None:
 
 def test_small_frames_add_up() -> None:
     async def scenario() -> int:
-        inbox, count = Inbox(10_000), 0
+        inbox, count = Inbox(10_000, Pace(0.0, 0.0, lambda: None), Backlog(0)), 0
         while True:
             try:
                 async with asyncio.timeout(1):

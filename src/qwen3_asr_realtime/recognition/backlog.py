@@ -9,11 +9,13 @@ class Backlog:
     Attributes:
         limit: How much may wait.
         amount: How much does.
+        is_lifted: Whether nobody waits any more.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.amount = 0
+        self.is_lifted = False
         self._room = asyncio.Event()
         self._room.set()
 
@@ -25,7 +27,7 @@ class Backlog:
     def add(self, amount: int) -> None:
         """More has come in."""
         self.amount += amount
-        if self.amount > self.limit:
+        if self.amount > self.limit and not self.is_lifted:
             self._room.clear()
 
     def remove(self, amount: int) -> None:
@@ -33,6 +35,11 @@ class Backlog:
         self.amount -= amount
         if self.amount <= self.limit:
             self._room.set()
+
+    def lift(self) -> None:
+        """Let whoever waits go on, and nobody wait from now on."""
+        self.is_lifted = True
+        self._room.set()
 
     @property
     def is_full(self) -> bool:

@@ -193,6 +193,8 @@ class Connection:
                 if self._speaker.backlog.is_full:
                     self._reporting.metrics.limits_reached.labels("MAX_BACKLOG_SEC").inc()
                 await self._speaker.backlog.room()
+                if self._speaker.backlog.is_lifted:  # the session has been cut
+                    return
                 piece = data[first : first + SLICE_BYTES]
                 if self._intake.may_be_long(piece):
                     await self._listen(await self._in_thread(self._intake.push, piece))

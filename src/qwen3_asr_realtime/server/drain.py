@@ -64,7 +64,8 @@ class Drain:
             on_cut(cut)
             self._tell(Notice.CUT)
             await self._ended_within(RESULTS_TIMEOUT_S)
-        log.info("drained", took_s=round(monotonic() - began_s, 1), cut=cut, left=len(self._sessions))
+        left = len(self._sessions)
+        (log.warning if left else log.info)("drained", took_s=round(monotonic() - began_s, 1), cut=cut, left=left)
         return cut
 
     def _tell(self, notice: Notice) -> None:

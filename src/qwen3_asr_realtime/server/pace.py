@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Pace:
@@ -24,10 +25,15 @@ class Pace:
         self._level = 0.0
         self._seen_s = self._loop.time()
         self._is_held = False
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Let whoever waits go on, and nobody wait from now on."""
+        self._released.set()
 
     async def take(self, amount: float) -> None:
         """So much has come in; return when more may."""
-        if not self._rate_per_s:
+        if not self._rate_per_s or self._released.is_set():
             return
         now_s = self._loop.time()
         left = max(0.0, self._level - (now_s - self._seen_s) * self._rate_per_s)
@@ -40,4 +46,6 @@ class Pace:
         if not self._is_held:
             self._is_held = True
             self._on_held()
-        await asyncio.sleep(excess / self._rate_per_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(excess / self._rate_per_s):
+                await self._released.wait()

@@ -86,7 +86,7 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
                 await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
             else:
                 session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
-                inbox = Inbox(2 * service.settings.max_frame_mib * 1024 * 1024)
+                inbox = _inbox(service)
                 with service.connected(), service.drain.session(inbox):
                     await _run_session(websocket, service, session, inbox, visitor.tenant or session_id)
 
@@ -112,6 +112,17 @@ def requested_model(query: str) -> str:
     return parse_qs(query.replace("?", "&")).get("model", [DEFAULT_MODEL])[-1]
 
 
+def _inbox(service: Service) -> Inbox:
+    settings = service.settings
+    pace = Pace(
+        1.0 if settings.max_audio_ahead_sec else 0.0,
+        settings.max_audio_ahead_sec,
+        lambda: service.limit_reached("MAX_AUDIO_AHEAD_SEC"),
+    )
+    backlog = Backlog(int(settings.max_backlog_sec * SAMPLE_RATE))
+    return Inbox(2 * settings.max_frame_mib * 1024 * 1024, pace, backlog)
+
+
 async def _run_session(websocket: WebSocket, service: Service, session: Session, inbox: Inbox, tenant: str) -> None:
     settings, metrics = service.settings, service.metrics
     outbox = Outbox(settings.max_unsent_events, metrics.partials_shed.labels(Shed.UNREAD).inc)
@@ -127,12 +138,8 @@ async def _run_session(websocket: WebSocket, service: Service, session: Session,
                 endpointing=service.endpointing,
                 recogniser=service.recogniser,
                 outbox=outbox,
-                speaker=Speaker(Backlog(int(settings.max_backlog_sec * SAMPLE_RATE)), tenant),
-                pace=Pace(
-                    1.0 if settings.max_audio_ahead_sec else 0.0,
-                    settings.max_audio_ahead_sec,
-                    lambda: service.limit_reached("MAX_AUDIO_AHEAD_SEC"),
-                ),
+                speaker=Speaker(inbox.backlog, tenant),
+                pace=inbox.pace,
                 listening=service.listening,
                 tasks=tasks,
                 reporting=service.reporting,
