@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.server.harness import REALTIME, UPGRADE, Server, eventually, reached, running_server
 
+from qwen3_asr_realtime.server import transports
+
 KEY = "sk-of-acme-0123456789"
 
 
@@ -114,6 +116,16 @@ async def test_a_head_beyond_its_bounds_is_refused(head: str) -> None:
         assert reached(server, "MAX_HEADER_KIB") == 1
 
 
+@pytest.mark.parametrize("asked", [f"{REALTIME} HTTP/1.1\r\n{UPGRADE}", "/ready HTTP/1.1\r\nHost: x\r\n"])
+async def test_so_is_one_that_comes_whole(asked: str) -> None:
+    async with running_server(max_header_kib=4) as server, raw(server) as (reader, writer):
+        lines = f"X: {'a' * 1000}\r\n" * 5
+        writer.write(f"GET {asked}{lines}\r\n".encode())
+        assert "431" in await answer(reader)
+        assert reached(server, "MAX_HEADER_KIB") == 1
+        assert not server.service.metrics.sessions_opened._value.get()
+
+
 async def test_each_head_has_its_own_bound() -> None:
     async with running_server(max_header_kib=4) as server, raw(server) as (reader, writer):
         for _ in range(4):
@@ -136,6 +148,23 @@ async def test_so_many_wait_and_no_more_and_sessions_do_not_count() -> None:
             async with asyncio.timeout(10):
                 while not await ready(server):
                     pass
+        assert (await session.finish())[-1]["type"] == "session.finished"
+
+
+async def test_who_is_refused_a_session_waits_like_the_others_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "LAST_WORDS_S", 0.5)
+    async with (
+        running_server(max_sessions=1, max_pending_connections=1) as server,
+        server.session() as session,
+        raw(server) as (reader, writer),
+    ):
+        writer.write(f"GET {REALTIME} HTTP/1.1\r\n{UPGRADE}\r\n".encode())
+        async with asyncio.timeout(10):
+            await reader.readuntil(b"rate_limit_exceeded")
+        assert await ready(server) == ""
+        async with asyncio.timeout(5):  # sooner than a session's close, which is waited for 10 s
+            await reader.read()
+        assert "503" in await ready(server)
         assert (await session.finish())[-1]["type"] == "session.finished"
 
 

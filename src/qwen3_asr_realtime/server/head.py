@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 LAST_WORDS_S = 2.0
-"""Longest time for a refusal to go out to a client that may not be reading."""
+"""Longest time for a refusal, a closing error or a close frame to go out to a client that may not be reading."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Heads:
     Attributes:
         timeout_s: A request has to be there whole, with what follows its head, after this.
         head_bytes_max: Longest head that is waited for.
-        waiting_max: Connections at a time.
+        waiting_max: Connections at a time; `transports.py` counts those that have asked for a session.
         on_limit: Told the name of the setting that a connection came up against.
         waiting: Those there are.
     """
@@ -34,7 +34,7 @@ class Heads:
     head_bytes_max: int
     waiting_max: int
     on_limit: Callable[[str], None]
-    waiting: set[asyncio.Protocol] = field(default_factory=set)
+    waiting: set[asyncio.BaseProtocol] = field(default_factory=set)
 
     def protocol(self) -> type[asyncio.Protocol]:
         """A class for uvicorn's `http` that keeps to these bounds."""
@@ -45,7 +45,9 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
     heads: Heads
     _deadline: TimerHandle | None = None
     _is_in_head = True
-    _head_bytes = 0
+    _head_bytes = 0  # as they come in: a line need not end
+    _line_bytes = 0  # of the lines that did: they may have come in one piece with what follows them
+    _is_too_long = False
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
@@ -67,8 +69,7 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
         websocket = cast("WebSocketsSansIOProtocol", self.transport.get_protocol())
         if not websocket.handshake_initiated:  # a line too long, too many lines, or a character that may not be there
-            self.heads.on_limit("MAX_HEADER_KIB")
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._refuse_head()
 
     # --- its requests ------------------------------------------------------------------------------------------------
 
@@ -79,8 +80,19 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
         if self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self.heads.head_bytes_max and not self.transport.is_closing():
-                self.heads.on_limit("MAX_HEADER_KIB")
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        self._line_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count_line(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_line(len(name) + len(value))
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
@@ -90,6 +102,22 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
         self._is_in_head, self._head_bytes = True, 0
         self._stop_waiting()
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._is_too_long:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+
+    def _count_line(self, n_bytes: int) -> None:
+        self._line_bytes += n_bytes
+        self._is_too_long = self._line_bytes > self.heads.head_bytes_max
+        if self._is_too_long:
+            raise ValueError("the head is too long")  # to the parser, which gives up
+
+    def _refuse_head(self) -> None:
+        self.heads.on_limit("MAX_HEADER_KIB")
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 

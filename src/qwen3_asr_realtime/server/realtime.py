@@ -21,11 +21,13 @@ from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.server.connection import Connection
 from qwen3_asr_realtime.server.counting import RETRY_AFTER_S
 from qwen3_asr_realtime.server.handshake import Denied
+from qwen3_asr_realtime.server.head import LAST_WORDS_S
 from qwen3_asr_realtime.server.inbox import Frame, Inbox, Notice
 from qwen3_asr_realtime.server.metrics import Metrics, Shed
 from qwen3_asr_realtime.server.outbox import ClientNotReading, Outbox
 from qwen3_asr_realtime.server.pace import Pace
 from qwen3_asr_realtime.server.service import Service
+from qwen3_asr_realtime.server.transports import ON_SESSION
 from qwen3_asr_realtime.vad.detector import SpeechDetector
 
 DEFAULT_MODEL = "qwen3-asr-flash-realtime"
@@ -34,9 +36,6 @@ SUBPROTOCOL = "realtime"
 
 FRAME_TOO_LARGE, SERVER_STOPPED = 1009, 1012
 """Close codes with which uvicorn answers a frame above `MAX_FRAME_MIB`, and ends what is open when it stops."""
-
-LAST_WORDS_S = 2.0
-"""Longest time for a closing error or close frame to go out to a client that may have stopped reading."""
 
 MESSAGES_BURST_S = 0.1
 """Messages at the highest rate that may come in one go, and keep the event loop from other sessions."""
@@ -86,6 +85,7 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
                 await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
             else:
                 session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
+                websocket.scope.get(ON_SESSION, lambda: None)()
                 inbox = _inbox(service)
                 with service.connected(), service.drain.session(inbox):
                     await _run_session(websocket, service, session, inbox, visitor.tenant or session_id)

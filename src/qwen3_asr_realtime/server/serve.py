@@ -198,7 +198,7 @@ def http_server(service: Service, listener: socket.socket | None, on_started: Ca
             ssl_keyfile=settings.tls_key_file or None,
             forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
-            **websocket_options(settings) | {"ws": light_websocket(reached("UNREAD_TIMEOUT_SEC").inc)},
+            **websocket_options(settings) | {"ws": light_websocket(heads, reached("UNREAD_TIMEOUT_SEC").inc)},
         )
     )
 
