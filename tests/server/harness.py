@@ -95,7 +95,8 @@ async def running_server(engine: ScriptedEngine | None = None, **settings: Any) 
             listener = sockets.enter_context(bound_socket(values))
             operators = sockets.enter_context(bound_socket(values, "metrics_port")) if values.metrics_port else None
             started = asyncio.Event()
-            server = http_server(service, listener, started.set)
+            listener.listen()
+            server = http_server(service, started.set)
             async with operators_port(server.config, operators):
                 task = asyncio.create_task(server.serve(sockets=[listener]))
                 await started.wait()

@@ -6,6 +6,8 @@ from typing import Literal
 
 from qwen3_asr_realtime.settings import Settings
 
+PortSetting = Literal["server_port", "metrics_port"]
+
 REALTIME_PATH = "/api-ws/v1/realtime"
 
 ANY_ADDRESS = frozenset(["0.0.0.0", "::"])  # noqa: S104 - to be told apart, not to be bound
@@ -15,7 +17,7 @@ class AddressError(Exception):
     """The configured address cannot be bound; the message is for the operator."""
 
 
-def bound_socket(settings: Settings, setting: Literal["server_port", "metrics_port"] = "server_port") -> socket.socket:
+def bound_socket(settings: Settings, setting: PortSetting = "server_port") -> socket.socket:
     """A socket bound to the configured address; port 0 takes a free one.
 
     Workers share the port for operators: each of them can answer for all.
@@ -29,7 +31,8 @@ def bound_socket(settings: Settings, setting: Literal["server_port", "metrics_po
     """
     host, port = settings.server_host, getattr(settings, setting)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off where it sees that the protocol is TCP; else small events wait for an answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if sys.platform == "linux":
         # Connections inherit it. Without it, what is written for a client that keeps its window shut waits for ever,
@@ -42,11 +45,28 @@ def bound_socket(settings: Settings, setting: Literal["server_port", "metrics_po
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise AddressError(
-            f"cannot listen on {host}:{port}: {error.strerror}. "
-            f"Set {setting.upper()} (and SERVER_HOST) to a free address, or stop what uses it."
-        ) from error
+        raise AddressError(_in_use(host, port, setting, error)) from error
     return listener
+
+
+def listen(listener: socket.socket, setting: PortSetting = "server_port") -> None:
+    """Let connections wait in the socket's queue from now on.
+
+    Raises:
+        AddressError: Another server has been bound to the address at the same time, and was the first to listen.
+    """
+    try:
+        listener.listen()
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise AddressError(_in_use(host, port, setting, error)) from error
+
+
+def _in_use(host: str, port: int, setting: PortSetting, error: OSError) -> str:
+    return (
+        f"cannot listen on {host}:{port}: {error.strerror}. "
+        f"Set {setting.upper()} (and SERVER_HOST) to a free address, or stop what uses it."
+    )
 
 
 def realtime_url(listener: socket.socket, settings: Settings) -> str:

@@ -22,7 +22,7 @@ from qwen3_asr_realtime.backoff import BackOff
 from qwen3_asr_realtime.engines.base import EngineError
 from qwen3_asr_realtime.engines.selection import selected_name
 from qwen3_asr_realtime.scratch import scratch_folder
-from qwen3_asr_realtime.server.address import bound_socket, realtime_url
+from qwen3_asr_realtime.server.address import AddressError, bound_socket, listen, realtime_url
 from qwen3_asr_realtime.server.counting import LocalCount
 from qwen3_asr_realtime.server.link import Answer, Message, Topic, encoded, lines
 from qwen3_asr_realtime.server.logs import configure_logs
@@ -55,7 +55,7 @@ def serve_in_workers(settings: Settings) -> int:
         The exit status of the process: not 0 if the first worker did not start, which has said why.
 
     Raises:
-        AddressError: The configured address cannot be bound.
+        AddressError: The configured address cannot be bound, or listened on.
         EngineError: The engine cannot be run by several processes.
         SettingsError: The certificate cannot be used.
     """
@@ -123,12 +123,16 @@ class Parent:
         self._first_is_ready = asyncio.Event()  # or will never be
         self._stopping = asyncio.Event()
         self._status = 0
+        self._error: AddressError | None = None
 
     async def run(self) -> int:
         """Start the workers, one first: what keeps it from starting would keep all. Return when all have ended.
 
         Returns:
             The exit status of the process.
+
+        Raises:
+            AddressError: The address cannot be listened on.
         """
         signals = StopSignals(self._stop)
         signals.on_force = lambda: self._signal(signal.SIGTERM)
@@ -137,6 +141,8 @@ class Parent:
             for number in range(self._settings.server_workers):
                 tasks.create_task(self._keep(number), name=f"worker {number}")
                 await self._first_is_ready.wait()
+        if self._error is not None:
+            raise self._error
         return self._status
 
     # --- stop --------------------------------------------------------------------------------------------------------
@@ -255,7 +261,12 @@ class Parent:
         """Take connections while there is a worker for them; until then they wait in the listener's queue."""
         loop = asyncio.get_running_loop()
         if self._ready and not self._accepting:
-            self._listener.listen()
+            try:
+                listen(self._listener)
+            except AddressError as error:
+                self._error = error
+                self._stop()
+                return
             loop.add_reader(self._listener, self._accept)
             log.info("listening", url=realtime_url(self._listener, self._settings))
         elif self._accepting and not self._ready:

@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from qwen3_asr_realtime.engines.base import Engine
-from qwen3_asr_realtime.server.address import bound_socket, realtime_url
+from qwen3_asr_realtime.server.address import bound_socket, listen, realtime_url
 from qwen3_asr_realtime.server.app import create_app
 from qwen3_asr_realtime.server.counting import SessionCount
 from qwen3_asr_realtime.server.head import Heads
@@ -81,7 +81,7 @@ def serve(settings: Settings, engine: Engine) -> None:
     """Run the server until a signal ends it: SIGTERM and SIGINT drain it, a second one ends it at once.
 
     Raises:
-        AddressError: The configured address cannot be bound.
+        AddressError: The configured address cannot be bound, or listened on.
         EngineError: The engine does not start.
         ChecksumError: The VAD model is damaged.
         SettingsError: Keys or certificate cannot be read.
@@ -96,7 +96,7 @@ def run_until_stopped(settings: Settings, engine: Engine, entrance: Entrance) ->
     """The same with connections from somewhere.
 
     Raises:
-        AddressError: The port for operators cannot be bound.
+        AddressError: A port cannot be bound, or listened on.
         EngineError: The engine does not start.
         ChecksumError: The VAD model is damaged.
         SettingsError: Keys cannot be read.
@@ -119,6 +119,11 @@ async def _serve(settings: Settings, engine: Engine, entrance: Entrance, operato
             entrance.attended(signals.stop),
             running_service(settings, engine, entrance.count) as service,
         ):
+            # Here and not in uvicorn, which would end with a traceback. Connections wait for it in the queues.
+            if entrance.listener is not None:
+                listen(entrance.listener)
+            if operators is not None:
+                listen(operators, "metrics_port")
             await _run(service, entrance, operators, signals)
     except asyncio.CancelledError:
         log.info("stopped before it was ready")
@@ -142,7 +147,7 @@ async def _run(service: Service, entrance: Entrance, operators: socket.socket | 
             stopping.cancel()
             server.should_exit = True
 
-        server = http_server(service, entrance.listener, on_started)
+        server = http_server(service, on_started)
         signals.on_stop = stop
         async with operators_port(server.config, operators):
             await server.serve(sockets=[entrance.listener] if entrance.listener else [])
@@ -166,13 +171,12 @@ def _has_websockets(server: uvicorn.Server) -> bool:
     return any(isinstance(connection, WebSocketsSansIOProtocol) for connection in server.server_state.connections)
 
 
-def http_server(service: Service, listener: socket.socket | None, on_started: Callable[[], None]) -> uvicorn.Server:
+def http_server(service: Service, on_started: Callable[[], None]) -> uvicorn.Server:
     """The application in uvicorn, set up for long-lived WebSockets.
 
     Args:
         service: What connections share.
-        listener: The socket it will be run with, if any.
-        on_started: Called when clients can connect; signal handlers set there stay in force.
+        on_started: Called when it is about to take connections; signal handlers set there stay in force.
     """
     settings = service.settings
     heads = Heads(
@@ -182,15 +186,10 @@ def http_server(service: Service, listener: socket.socket | None, on_started: Ca
         on_limit=service.limit_reached,
     )
 
-    def started() -> None:
-        if listener is not None:
-            listener.listen()  # connections wait in its queue until uvicorn takes them, in a moment
-        on_started()
-
     reached = service.metrics.limits_reached.labels
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(service, started),
+            create_app(service, on_started),
             log_config=None,
             access_log=False,
             http=heads.protocol(),
