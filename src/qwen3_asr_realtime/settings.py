@@ -175,6 +175,8 @@ class Settings(BaseSettings):
     """A client that sends no event for so long is gone: open items end, the connection is closed; 0 means never."""
     drain_timeout_sec: float = Field(default=30.0, ge=0, le=3600)
     """Time that turns have to end by themselves when the server is stopped; then it ends them, and itself."""
+    worker_timeout_sec: float = Field(default=30.0, ge=6, le=86_400)
+    """A worker whose event loop has stood still for so long hangs: it is killed and replaced."""
     max_sessions: int = Field(default=256, ge=1, le=100_000)
     """Sessions at a time; one more gets an error and close code 1013."""
     max_sessions_per_key: int = Field(default=0, ge=0, le=100_000)

@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from typing import cast
 
 import msgspec
 import pytest
+import structlog
+import uvicorn
 from tests.server.harness import eventually
 
 from qwen3_asr_realtime.server.counting import Refusal
-from qwen3_asr_realtime.server.link import Answer, Message, ParentLink, Topic, encoded
+from qwen3_asr_realtime.server.link import Answer, Message, ParentLink, Successor, Topic, encoded
+from qwen3_asr_realtime.server.metrics import Metrics
 
 
 class Parent:
@@ -22,7 +26,10 @@ class Parent:
 
     async def heard(self) -> Message:
         async with asyncio.timeout(5):
-            return msgspec.json.decode(await self._reader.readline(), type=Message)
+            while True:
+                message = msgspec.json.decode(await self._reader.readline(), type=Message)
+                if message.topic is not Topic.ALIVE:
+                    return message
 
     def answer(self, question: Message, limit: str = "", value: float = 0.0) -> None:
         self.writer.write(encoded(Answer(question.number, limit, value)))
@@ -102,3 +109,39 @@ async def test_without_a_parent_nobody_is_admitted() -> None:
         assert await world.link.enter("a", 0) is not None
         assert await world.link.refusal() is not None
         world.link.leave("a")  # of what was counted, into the void
+
+
+async def test_a_connection_without_a_descriptor_is_counted_and_acknowledged() -> None:
+    """What a worker sees of one that the system could not give it: the mark alone."""
+    ours, its = socket.socketpair()
+    connections, its_connections = socket.socketpair()
+    metrics = Metrics()
+    with connections, its_connections:
+        link = ParentLink(its, its_connections)
+        parent = Parent(*await asyncio.open_unix_connection(sock=ours))
+        async with link.attended(lambda: None):
+            link.open(cast("uvicorn.Server", None), metrics)
+            assert (await parent.heard()).topic is Topic.READY
+            with structlog.testing.capture_logs() as lines:
+                connections.send(b"\0\0")
+                taken = [await parent.heard()]
+                while sum(message.number for message in taken) < 2:
+                    taken.append(await parent.heard())
+            assert {message.topic for message in taken} == {Topic.TAKEN}
+            assert [line["log_level"] for line in lines] == ["error", "error"]
+            assert metrics.connections_dropped._value.get() == 2
+        parent.writer.close()
+    assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"parent", "signs of life"})
+
+
+async def test_a_successor_tells_what_became_of_the_one_before() -> None:
+    for successor, restarts, hung in ((Successor.OF_NONE, 0, 0), (Successor.OF_DEAD, 1, 0), (Successor.OF_HUNG, 1, 1)):
+        ours, its = socket.socketpair()
+        connections, its_connections = socket.socketpair()
+        metrics = Metrics()
+        with ours, connections, its_connections:
+            link = ParentLink(its, its_connections, successor)
+            async with link.attended(lambda: None):
+                link.open(cast("uvicorn.Server", None), metrics)
+        assert metrics.worker_restarts._value.get() == restarts
+        assert metrics.limits_reached.labels("WORKER_TIMEOUT_SEC")._value.get() == hung

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 import msgspec
+import structlog
 
 from qwen3_asr_realtime.server.counting import Refusal
 
@@ -24,8 +25,18 @@ CONNECTIONS_AT_ONCE = 16
 """Taken in one go, before the event loop sees to the sessions there are."""
 
 
+BEAT_S = 1.0
+"""Time between two signs of life of a worker."""
+
+log = structlog.get_logger()
+
+
 class Topic(StrEnum):
     """What a worker has to say."""
+
+    ALIVE = "alive"
+    TAKEN = "taken"
+    DRAINING = "draining"
 
     READY = "ready"
     ENTER = "enter"
@@ -37,8 +48,9 @@ class Message(msgspec.Struct, array_like=True, frozen=True):
     """From a worker.
 
     Attributes:
-        topic: READY: connections are welcome. The others as in `SessionCount`.
-        number: Of the question; 0 if no answer is expected.
+        topic: READY: connections are welcome. ALIVE: the event loop runs. TAKEN: connections have been taken.
+            DRAINING: no more are welcome. The others as in `SessionCount`.
+        number: Of the question; 0 if no answer is expected. Of the connections, with TAKEN.
         tenant: Whose session it is.
         tenant_sessions: How many that one may have.
     """
@@ -47,6 +59,14 @@ class Message(msgspec.Struct, array_like=True, frozen=True):
     number: int = 0
     tenant: str = ""
     tenant_sessions: int = 0
+
+
+class Successor(StrEnum):
+    """Whose place a worker takes."""
+
+    OF_NONE = ""
+    OF_DEAD = "dead"
+    OF_HUNG = "hung"
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
@@ -82,16 +102,18 @@ class ParentLink:
     Args:
         questions: The socket for questions.
         connections: The socket for connections.
-        is_successor: Whether the worker takes the place of one that died.
+        successor: Whose place the worker takes.
     """
 
     listener = None
     url = ""
 
-    def __init__(self, questions: socket.socket, connections: socket.socket, *, is_successor: bool = False) -> None:
+    def __init__(
+        self, questions: socket.socket, connections: socket.socket, successor: Successor = Successor.OF_NONE
+    ) -> None:
         self._questions = questions
         self._connections = connections
-        self._is_successor = is_successor
+        self._successor = successor
         self._writer: asyncio.StreamWriter
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._number = 0
@@ -113,13 +135,27 @@ class ParentLink:
             on_gone: Called if the parent has ended.
         """
         reader, self._writer = await asyncio.open_unix_connection(sock=self._questions)
-        reading = asyncio.create_task(self._read(reader, on_gone), name="parent")
+        tasks = [
+            asyncio.create_task(self._read(reader, on_gone), name="parent"),
+            asyncio.create_task(self._beat(), name="signs of life"),
+        ]
         try:
             yield
         finally:
             asyncio.get_running_loop().remove_reader(self._connections)
-            reading.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             self._writer.close()
+
+    async def _beat(self) -> None:
+        while not self.is_gone:
+            self._tell(Topic.ALIVE)
+            await asyncio.sleep(BEAT_S)
+
+    def _tell(self, topic: Topic, number: int = 0, tenant: str = "") -> None:
+        if not self.is_gone:
+            self._writer.write(encoded(Message(topic, number, tenant)))
 
     async def _read(self, reader: asyncio.StreamReader, on_gone: Callable[[], object]) -> None:
         async for line in lines(reader):
@@ -147,8 +183,7 @@ class ParentLink:
 
     def leave(self, tenant: str) -> None:
         """Tell the parent that a session has ended."""
-        if not self.is_gone:
-            self._writer.write(encoded(Message(Topic.LEAVE, tenant=tenant)))
+        self._tell(Topic.LEAVE, tenant=tenant)
 
     async def refusal(self) -> Refusal | None:
         """Ask the parent what would keep a session out."""
@@ -167,25 +202,38 @@ class ParentLink:
 
     def open(self, server: "Server", metrics: "Metrics") -> None:
         """Take connections from now on, and tell the parent so."""
-        if self._is_successor:
+        if self._successor is not Successor.OF_NONE:
             metrics.worker_restarts.inc()
+        if self._successor is Successor.OF_HUNG:
+            metrics.limits_reached.labels("WORKER_TIMEOUT_SEC").inc()
         self._connections.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._connections, self._take, server)
-        self._writer.write(encoded(Message(Topic.READY)))
+        asyncio.get_running_loop().add_reader(self._connections, self._take, server, metrics)
+        self._tell(Topic.READY)
 
-    def _take(self, server: "Server") -> None:
+    def close(self) -> None:
+        """Tell the parent to let others have the connections that come."""
+        self._tell(Topic.DRAINING)
+
+    def _take(self, server: "Server", metrics: "Metrics") -> None:
+        taken = 0
         for _ in range(CONNECTIONS_AT_ONCE):
             try:
                 mark, descriptors, _, _ = socket.recv_fds(self._connections, 1, 1)
             except BlockingIOError:
-                return
+                break
             if not mark:
                 asyncio.get_running_loop().remove_reader(self._connections)
-                return
+                break
+            taken += 1
+            if not descriptors:  # the system has closed it
+                metrics.connections_dropped.inc()
+                log.error("connection dropped", reason="this process has no file descriptor left for it")
             for descriptor in descriptors:
                 task = asyncio.create_task(_serve(server, socket.socket(fileno=descriptor)), name="connection")
                 self._arriving.add(task)
                 task.add_done_callback(self._arriving.discard)
+        if taken:
+            self._tell(Topic.TAKEN, taken)
 
 
 async def _serve(server: "Server", connection: socket.socket) -> None:

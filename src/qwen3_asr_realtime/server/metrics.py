@@ -40,6 +40,7 @@ LIMITS = (
     *(name for name in Settings.model_fields if name.startswith("max_")),
     "idle_timeout_sec",
     "drain_timeout_sec",
+    "worker_timeout_sec",
     "request_timeout_sec",
     "unread_timeout_sec",
     "decode_timeout_sec",
@@ -63,6 +64,7 @@ REACHED = (
     "UNREAD_TIMEOUT_SEC",
     "IDLE_TIMEOUT_SEC",
     "DRAIN_TIMEOUT_SEC",
+    "WORKER_TIMEOUT_SEC",
     "MAX_FRAME_MIB",
     "MAX_BACKLOG_SEC",
     "MAX_UNSENT_EVENTS",
@@ -125,6 +127,9 @@ class Metrics:
             "How often a limit of a connection was reached, by setting.",
             "limit",
             values=REACHED,
+        )
+        self.connections_dropped = self._counter(
+            "connections_dropped", "Connections that a worker had no file descriptor for."
         )
         self.worker_restarts = self._counter("worker_restarts", "Workers that died and were replaced.")
         self.limit = self._gauge("limit", "What a limit is set to, in the unit of its setting.", "limit", mode="max")

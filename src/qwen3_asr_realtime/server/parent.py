@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections import Counter, deque
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from time import monotonic
 
 import msgspec
@@ -24,7 +24,7 @@ from qwen3_asr_realtime.engines.selection import selected_name
 from qwen3_asr_realtime.scratch import scratch_folder
 from qwen3_asr_realtime.server.address import AddressError, bound_socket, listen, realtime_url
 from qwen3_asr_realtime.server.counting import LocalCount
-from qwen3_asr_realtime.server.link import Answer, Message, Topic, encoded, lines
+from qwen3_asr_realtime.server.link import BEAT_S, Answer, Message, Successor, Topic, encoded, lines
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.signals import StopSignals
 from qwen3_asr_realtime.server.tls import check_certificate
@@ -33,7 +33,10 @@ from qwen3_asr_realtime.settings import Settings
 WORKER_COMMAND = (sys.executable, "-m", "qwen3_asr_realtime.server.worker")
 
 ON_THE_WAY_S = 1.0
-"""For so long a connection handed over counts as the session it will be."""
+"""For so long a connection that a worker has taken counts as the session it will be."""
+
+SUSPECT_SHARE = 1 / 3
+"""Of `WORKER_TIMEOUT_SEC`: a worker that has been silent for so long gets no connections until it is heard of again."""
 
 OVERTIME_S = 30.0
 """A worker that runs so much longer than `DRAIN_TIMEOUT_SEC` after it was told to stop, hangs and is killed. Its last
@@ -79,7 +82,12 @@ class Worker:
         questions: The parent's end of the socket for questions.
         connections: The parent's end of the socket for connections.
         sessions: Those it has, by tenant.
-        on_the_way: When the connections were handed over that are no sessions yet.
+        handed: Connections handed over that it has not taken yet.
+        on_the_way: When those were taken that are no sessions yet.
+        silent_s: For how long it has not been heard of.
+        is_watched: Whether that says something: while it loads its model, its event loop may stand still.
+        hangs: Whether it was killed for it.
+        is_draining: Whether it has begun to stop.
     """
 
     def __init__(
@@ -89,13 +97,18 @@ class Worker:
         self.questions = questions
         self.connections = connections
         self.sessions: Counter[str] = Counter()
+        self.handed = 0
+        self.silent_s = 0.0
+        self.is_watched = False
+        self.hangs = False
+        self.is_draining = False
         self.on_the_way: deque[float] = deque()
 
     def load(self, now_s: float) -> int:
-        """Sessions it has or is about to have."""
+        """Sessions it has or is about to have; one that takes nothing has ever more of them."""
         while self.on_the_way and now_s - self.on_the_way[0] > ON_THE_WAY_S:
             self.on_the_way.popleft()
-        return self.sessions.total() + len(self.on_the_way)
+        return self.sessions.total() + self.handed + len(self.on_the_way)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it has not ended."""
@@ -150,6 +163,10 @@ class Parent:
     def _stop(self) -> None:
         log.info("stopping", workers=len(self._workers), sessions=self._count.sessions)
         self._stopping.set()
+        for worker in self._workers:
+            if worker.is_draining and worker not in self._ready:
+                self._ready.append(worker)  # the signal has come to it first; whoever asks is to be told
+        self._accept_or_not()
         self._first_is_ready.set()
         self._signal(signal.SIGTERM)
         patience_s = self._settings.drain_timeout_sec + OVERTIME_S
@@ -159,15 +176,29 @@ class Parent:
         for worker in self._workers:
             worker.send(number)
 
+    def _fail(self) -> None:
+        """Something here has failed, which is a mistake in this program: let the workers end in their own way."""
+        log.exception("parent failed")
+        self._status = 1
+        if not self._stopping.is_set():
+            self._stop()
+
     # --- workers -----------------------------------------------------------------------------------------------------
 
     async def _keep(self, number: int) -> None:
-        """Keep one worker running."""
+        """Keep one worker running; if that fails, all are stopped."""
+        try:
+            await self._run_workers(number)
+        except Exception:
+            self._fail()
+
+    async def _run_workers(self, number: int) -> None:
+        """Run one worker after the other."""
         back_off = BackOff(self._settings.engine_restart_max_delay_sec)
-        is_successor = False
+        successor = Successor.OF_NONE
         while not self._stopping.is_set():
             began_s = monotonic()
-            status = await self._run_worker(number, is_successor=is_successor)
+            status, end = await self._run_worker(number, successor)
             if self._stopping.is_set():
                 return
             if not self._first_is_ready.is_set():
@@ -175,57 +206,104 @@ class Parent:
                 self._stopping.set()
                 self._first_is_ready.set()
                 return
-            is_successor = True
             wait_s = back_off.after(monotonic() - began_s)
-            log.error("worker died", worker=number, status=status, again_in_s=wait_s)
+            if end is Successor.OF_NONE:
+                log.info("worker stopped", worker=number, again_in_s=wait_s)
+            else:
+                log.error("worker died", worker=number, status=status, again_in_s=wait_s)
+            successor = end
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._stopping.wait()
 
-    async def _run_worker(self, number: int, *, is_successor: bool) -> int:
-        """Run one worker process until it ends; returns its exit status, that of a signal being negative."""
-        questions, its_questions = socket.socketpair()
-        connections, its_connections = socket.socketpair()
-        connections.setblocking(False)
-        with questions, connections:
-            with its_questions, its_connections:
-                descriptors = its_questions.fileno(), its_connections.fileno()
-                try:
+    async def _run_worker(self, number: int, successor: Successor) -> tuple[int, Successor]:
+        """Run one worker process until it ends.
+
+        Returns:
+            Its exit status, that of a signal being negative; what the next one is a successor of.
+        """
+        with ExitStack() as ours:
+            try:
+                with ExitStack() as its:
+                    questions, its_questions = _socket_pair(ours, its)
+                    connections, its_connections = _socket_pair(ours, its)
+                    descriptors = its_questions.fileno(), its_connections.fileno()
                     process = await asyncio.create_subprocess_exec(
                         *WORKER_COMMAND,
-                        *map(str, (number, int(is_successor), *descriptors)),
+                        *map(str, (number, successor, *descriptors)),
                         self._metrics,
                         env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._metrics},
                         pass_fds=descriptors,
                         process_group=0,  # Ctrl-C reaches the parent alone, which passes it on
                     )
-                except OSError as error:  # no memory, or too many processes: the others go on
-                    log.error("worker not started", reason=str(error))  # noqa: TRY400 - the message says it all
-                    return os.EX_OSERR
+            except OSError as error:  # no memory, or too many processes or files: the others go on
+                log.error("worker not started", reason=str(error))  # noqa: TRY400 - the message says it all
+                return os.EX_OSERR, Successor.OF_DEAD
+            connections.setblocking(False)
             worker = Worker(process, questions, connections)
             self._workers.add(worker)
             try:
                 if self._stopping.is_set():  # meanwhile
                     worker.send(signal.SIGTERM)
                 await self._attend(worker)
-                return await process.wait()
+            except Exception:
+                self._fail()
+            try:
+                status = await process.wait()
             finally:
-                worker.send(signal.SIGKILL)  # if the parent itself fails
+                worker.send(signal.SIGKILL)  # if the parent is stopped in the hardest way
                 self._workers.discard(worker)
                 self._forget(worker)
+        if worker.hangs:
+            return status, Successor.OF_HUNG
+        return status, Successor.OF_NONE if worker.is_draining and status == 0 else Successor.OF_DEAD
+
+    async def _watch(self, worker: Worker) -> None:
+        """Find out when a worker hangs. Its silence is counted in steps: while we stood still ourselves is none."""
+        timeout_s = self._settings.worker_timeout_sec
+        while worker.silent_s < timeout_s:
+            await asyncio.sleep(BEAT_S)
+            worker.silent_s += BEAT_S if worker.is_watched else 0.0
+            if worker.silent_s >= timeout_s * SUSPECT_SHARE and worker in self._ready:
+                log.warning("worker does not answer", pid=worker.process.pid, silent_s=round(worker.silent_s, 1))
+                self._ready.remove(worker)
+                self._accept_or_not()
+        log.error("worker hangs", pid=worker.process.pid, silent_s=timeout_s, limit="WORKER_TIMEOUT_SEC")
+        worker.hangs = True
+        worker.send(signal.SIGKILL)
 
     async def _attend(self, worker: Worker) -> None:
         """Answer a worker's questions until it ends."""
         reader, writer = await asyncio.open_unix_connection(sock=worker.questions)
         with closing(writer):
-            async for line in lines(reader):
-                answer = await self._answer(worker, _messages.decode(line))
-                if answer is not None:
-                    writer.write(encoded(answer))
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._watch(worker), name=f"watch {worker.process.pid}")
+                await self._answer_all(worker, reader, writer)
+                watching.cancel()
+
+    async def _answer_all(self, worker: Worker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for line in lines(reader):
+            answer = await self._answer(worker, _messages.decode(line))
+            if answer is not None:
+                writer.write(encoded(answer))
 
     async def _answer(self, worker: Worker, message: Message) -> Answer | None:
+        self._heard_of(worker)
         match message.topic:
+            case Topic.ALIVE:
+                return None
+            case Topic.TAKEN:
+                worker.handed -= message.number
+                worker.on_the_way.extend([monotonic()] * message.number)
+                return None
+            case Topic.DRAINING:
+                worker.is_draining = True
+                if not self._stopping.is_set() and worker in self._ready:
+                    self._ready.remove(worker)
+                    self._accept_or_not()
+                return None
             case Topic.READY:
+                worker.is_watched = True
                 self._ready.append(worker)
                 self._first_is_ready.set()
                 log.info("worker ready", pid=worker.process.pid, workers=len(self._ready))
@@ -245,6 +323,14 @@ class Parent:
                 refusal = await self._count.refusal()
         return Answer(message.number, refusal.limit, refusal.value) if refusal else Answer(message.number)
 
+    def _heard_of(self, worker: Worker) -> None:
+        was_suspected = worker.is_watched and worker not in self._ready and not worker.is_draining
+        worker.silent_s = 0.0
+        if was_suspected and not worker.hangs:
+            log.info("worker answers again", pid=worker.process.pid)
+            self._ready.append(worker)
+            self._accept_or_not()
+
     def _forget(self, worker: Worker) -> None:
         """A worker has ended: its sessions are no more, and what it measured as its state is not true any longer."""
         for tenant in worker.sessions.elements():
@@ -259,6 +345,8 @@ class Parent:
 
     def _accept_or_not(self) -> None:
         """Take connections while there is a worker for them; until then they wait in the listener's queue."""
+        if self._error is not None:
+            return
         loop = asyncio.get_running_loop()
         if self._ready and not self._accepting:
             try:
@@ -294,8 +382,14 @@ class Parent:
         for worker in sorted(self._ready, key=lambda worker: worker.load(now_s)):
             with suppress(OSError):  # it has just died, or takes no more
                 socket.send_fds(worker.connections, [b"\0"], [connection.fileno()])
-                worker.on_the_way.append(now_s)
+                worker.handed += 1
                 self._ready.remove(worker)
                 self._ready.append(worker)  # among equals it comes last
                 return
         log.warning("connection dropped", reason="no worker takes it")
+
+
+def _socket_pair(ours: ExitStack, its: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets, the first to be closed with `ours`, the second with `its`."""
+    own, other = socket.socketpair()
+    return ours.enter_context(own), its.enter_context(other)

@@ -55,6 +55,9 @@ class Entrance(Protocol):
     def open(self, server: uvicorn.Server, metrics: Metrics) -> None:
         """Let connections in."""
 
+    def close(self) -> None:
+        """Let no more in, if another process can take them."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnPort:
@@ -75,6 +78,9 @@ class OwnPort:
 
     def open(self, server: uvicorn.Server, metrics: Metrics) -> None:
         """See `Entrance`."""
+
+    def close(self) -> None:
+        """See `Entrance`: it listens on, so that whoever asks is told that it is not ready."""
 
 
 def serve(settings: Settings, engine: Engine) -> None:
@@ -139,6 +145,7 @@ async def _run(service: Service, entrance: Entrance, operators: socket.socket | 
             log.info("ready", url=entrance.url, engine=engine.name, model=engine.model)
 
         def stop() -> None:
+            entrance.close()
             stopping = tasks.create_task(_stop(service, server), name="stop")
             signals.on_force = lambda: force(stopping)
 
@@ -154,7 +161,7 @@ async def _run(service: Service, entrance: Entrance, operators: socket.socket | 
 
 
 async def _stop(service: Service, server: uvicorn.Server) -> None:
-    """Drain, then end the server. Until then it listens, so that whoever asks is told that it is not ready."""
+    """Drain, then end the server."""
     await service.drain.run(
         service.settings.drain_timeout_sec, service.metrics.limits_reached.labels("DRAIN_TIMEOUT_SEC").inc
     )

@@ -14,7 +14,7 @@ from qwen3_asr_realtime.checksums import ChecksumError
 from qwen3_asr_realtime.engines.base import EngineError
 from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.server.address import AddressError
-from qwen3_asr_realtime.server.link import ParentLink
+from qwen3_asr_realtime.server.link import ParentLink, Successor
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.serve import run_until_stopped
 from qwen3_asr_realtime.server.tracing import TracingError
@@ -23,12 +23,12 @@ from qwen3_asr_realtime.settings import SettingsError, load_settings
 EXIT_CONFIGURATION = 2
 
 
-def main(number: str, is_successor: str, questions: str, connections: str, metrics: str) -> int:
+def main(number: str, successor: str, questions: str, connections: str, metrics: str) -> int:
     """Serve until a signal, or the end of the parent, ends it.
 
     Args:
         number: Of the worker, for the log.
-        is_successor: "1" if it takes the place of one that died.
+        successor: Whose place it takes, see `Successor`.
         questions: Descriptor of the socket for questions.
         connections: Descriptor of the socket for connections.
         metrics: Folder of the metrics.
@@ -39,7 +39,7 @@ def main(number: str, is_successor: str, questions: str, connections: str, metri
     link = ParentLink(
         socket.socket(fileno=int(questions)),
         socket.socket(fileno=int(connections)),
-        is_successor=is_successor == "1",
+        Successor(successor),
     )
     try:
         settings = load_settings()
