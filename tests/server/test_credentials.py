@@ -122,6 +122,21 @@ class TestKeyring:
         rewrite(path, OTHER)
         assert keys.find(ACME) is None
 
+    def test_a_file_that_could_not_be_read_for_a_moment_is_read_by_the_next(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(path: Path) -> None:
+            raise OSError(24, "Too many open files", path)
+
+        path = tmp_path / "keys"
+        path.write_text(ACME)
+        keys = Keyring(path=path)
+        rewrite(path, OTHER)
+        with monkeypatch.context() as patch:
+            patch.setattr(credentials, "_read", fail)
+            assert keys.find(ACME) is not None
+        assert keys.find(ACME) is None
+
     def test_with_an_empty_file_no_key_is_good_enough(self, tmp_path: Path) -> None:
         path = tmp_path / "keys"
         path.touch()
@@ -135,6 +150,7 @@ class TestKeyring:
             ("sk-tooshort", "16 to 512 characters"),
             ("x" * 513, "16 to 512 characters"),
             ("sha256:12", "64 hexadecimal digits"),
+            (f"sha256:{digest_of('')}", "no key at all"),
             ("sk-schlüssel-0123456789", "ASCII"),
             (f"{ACME} acme", "name=NAME"),
             (f"{ACME} sessions=many", "sessions=NUMBER"),

@@ -124,8 +124,8 @@ class Keyring:
             state = _state(self._path)
             if state == self._seen:
                 return
-            self._seen = state
             self._in_file = _read(self._path)
+            self._seen = state  # not before: what could not be read now is to be read by the next
         except (OSError, SettingsError) as error:
             # In the middle of being written, perhaps. What was good a moment ago stays good until it can be read.
             log.error("keys not read again", error=str(error))  # noqa: TRY400 - a traceback would add nothing
@@ -154,6 +154,8 @@ def _api_key(source: str, number: int, words: Sequence[str]) -> ApiKey:
     entry, *options = words
     if digest := _DIGEST_ENTRY.fullmatch(entry):
         key = ApiKey(digest[1].lower())
+        if key.digest == digest_of(""):
+            raise SettingsError(f"{where}: this is the digest of no key at all, which every client would show")
     elif not entry.lower().startswith("sha256:") and _PLAIN_ENTRY.fullmatch(entry):
         if not KEY_CHARS_MIN <= len(entry) <= KEY_CHARS_MAX:
             raise SettingsError(f"{where}: a key has {KEY_CHARS_MIN} to {KEY_CHARS_MAX} characters")

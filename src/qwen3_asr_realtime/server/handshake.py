@@ -87,7 +87,7 @@ class Reception:
         if not self._keys.is_in_force:
             return Visitor(tenant_of(*shown))
         text = shown_key(*shown)
-        key = self._keys.find(text)
+        key = self._keys.find(text) if text else None
         if key is None:
             message = "This API key is not valid here." if text else "An API key is needed."
             raise Denied(HTTPStatus.UNAUTHORIZED, "API_KEYS", "invalid_api_key", message)
