@@ -110,3 +110,9 @@ def test_context_and_audio_have_to_fit_into_one_request(monkeypatch):
         load_settings()
     monkeypatch.setenv("MAX_CONTEXT_TOKENS", "484")
     assert load_settings().max_context_tokens == 484
+
+
+@pytest.mark.parametrize("name", ["API_KEYS", "VLLM_API_KEY"])
+def test_no_representation_shows_a_key(monkeypatch, name):
+    monkeypatch.setenv(name, "sk-of-acme-0123456789")
+    assert "acme" not in repr(load_settings()) + str(load_settings())

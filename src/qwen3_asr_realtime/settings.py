@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     """An engine that died is started again after 1 s, then 2, 4 and so on up to this."""
     vllm_endpoints: str = ""
     """Servers for `vllm-remote`, separated by commas: `http://10.0.0.5:8000,http://10.0.0.6:8000`."""
-    vllm_api_key: str = ""
+    vllm_api_key: SecretStr = SecretStr("")
     """Key those servers ask for."""
     vllm_connect_timeout_sec: float = Field(default=2.0, ge=0.1, le=60)
     """A server that takes longer to accept a connection is down; the next one is asked."""

@@ -69,7 +69,7 @@ def _remote_vllm(settings: Settings) -> Engine:
     return RemoteVllmEngine(
         RemoteOptions(
             endpoints=endpoints,
-            api_key=settings.vllm_api_key,
+            api_key=settings.vllm_api_key.get_secret_value(),
             model=settings.qwen3_asr_model_path,
             concurrency_per_endpoint=settings.worker_share(settings.vllm_max_num_seqs),
             connect_timeout_s=settings.vllm_connect_timeout_sec,
