@@ -8,6 +8,7 @@ from tests.server.harness import Server, eventually, running_server
 
 from qwen3_asr_realtime.engines.base import Condition, EngineStatus
 from qwen3_asr_realtime.protocol.events import AudioAppend, ServerEvent, SessionUpdate
+from qwen3_asr_realtime.server import pages
 
 
 async def get(server: Server, path: str, **headers: str) -> httpx.Response:
@@ -62,6 +63,15 @@ async def test_documentation_needs_no_other_host_and_no_script(path: str) -> Non
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"<script|<link|<img|(?:src|href)=.?(?:https?:)?//|@import|url\(", page.text)
+
+
+@pytest.mark.parametrize(("path", "maker"), [("/docs", "http_page"), ("/docs/realtime", "realtime_page")])
+async def test_documentation_is_made_once(monkeypatch: pytest.MonkeyPatch, path: str, maker: str) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(pages, maker, lambda document: made.append(document) or "page")  # type: ignore[func-returns-value] # None, so "page"
+    async with running_server() as server:
+        assert [(await get(server, path)).text for _ in range(2)] == ["page", "page"]
+    assert len(made) == 1
 
 
 async def test_the_documentation_of_the_protocol_names_every_event() -> None:

@@ -66,6 +66,7 @@ def public_pages(service: Service) -> APIRouter:
     """Pages that anybody may see."""
     pages = APIRouter()
     asyncapi = asyncapi_document(REALTIME_PATH)
+    rendered: dict[str, str] = {}  # made when first asked for: each takes milliseconds in which no session gets on
 
     @pages.get("/", summary="Service information")
     async def root() -> ServiceInformation:
@@ -133,11 +134,15 @@ def public_pages(service: Service) -> APIRouter:
 
     @pages.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
-        return HTMLResponse(http_page(request.app.openapi()), headers=PAGE_HEADERS)
+        if "http" not in rendered:
+            rendered["http"] = http_page(request.app.openapi())
+        return HTMLResponse(rendered["http"], headers=PAGE_HEADERS)
 
     @pages.get("/docs/realtime", include_in_schema=False)
     async def realtime_docs() -> HTMLResponse:
-        return HTMLResponse(realtime_page(asyncapi), headers=PAGE_HEADERS)
+        if "realtime" not in rendered:
+            rendered["realtime"] = realtime_page(asyncapi)
+        return HTMLResponse(rendered["realtime"], headers=PAGE_HEADERS)
 
     return pages
 
