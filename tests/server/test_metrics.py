@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.server.harness import Server, eventually, running_server
+from tests.server.harness import REALTIME, Server, eventually, running_server
 
 from qwen3_asr_realtime.engines.base import Condition, EngineStatus, Hypothesis
 from qwen3_asr_realtime.engines.scripted import Reply, ScriptedEngine
 from qwen3_asr_realtime.recognition.ledger import Ledger
+from qwen3_asr_realtime.server.link import PARENT_GONE
 from qwen3_asr_realtime.server.metrics import LIMITS, PARTS, Metrics, Outcome
 from qwen3_asr_realtime.settings import Settings
 
@@ -52,6 +53,15 @@ class TestSessions:
                 await client.until("error")
             assert value(server, "sessions_refused_total", "MAX_SESSIONS") == 1
             assert value(server, "sessions_opened_total") == 1
+
+    async def test_for_a_model_that_is_not_served_count_as_refused(self) -> None:
+        async with running_server(unknown_model="refuse") as server:
+            async with server.connect(f"{REALTIME}?model=whisky") as client:
+                await client.until("error")
+            assert value(server, "sessions_refused_total", "UNKNOWN_MODEL") == 1
+
+    async def test_whatever_may_refuse_them_is_there_from_the_start(self) -> None:
+        assert (PARENT_GONE.limit,) in Metrics().values()["qwen3_asr_sessions_refused_total"]
 
     async def test_that_fall_silent_reach_a_limit(self) -> None:
         async with running_server(idle_timeout_sec=0.05) as server:

@@ -55,9 +55,11 @@ REFUSING = (
     "MAX_MEMORY_MIB",
     "API_KEYS",
     "ALLOWED_ORIGINS",
+    "UNKNOWN_MODEL",
+    "SERVER_WORKERS",
     "draining",
 )
-"""What keeps sessions out: limits, keys, origins, and the end of the server."""
+"""What keeps sessions out: limits, keys, origins, names of models, a parent that is gone, the end of the server."""
 
 REACHED = (
     "REQUEST_TIMEOUT_SEC",

@@ -81,7 +81,8 @@ async def serve_realtime(websocket: WebSocket, service: Service) -> None:
                 log.warning("session refused", limit=refusal.limit, value=refusal.value)
                 await _refuse(websocket, "rate_limit_exceeded", refusal.message, code=1013)
             elif model not in KNOWN_MODELS and service.settings.unknown_model == "refuse":
-                log.warning("session refused", model=model[:LOGGED_CHARS_MAX])
+                service.metrics.sessions_refused.labels("UNKNOWN_MODEL").inc()
+                log.warning("session refused", limit="UNKNOWN_MODEL", model=model[:LOGGED_CHARS_MAX])
                 await _refuse(websocket, "model_not_found", f"Model {model!r} is not served here.", code=1008)
             else:
                 session = Session(session_id=session_id, model=model, rules=service.rules, new_id=random_id)
