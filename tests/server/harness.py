@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from qwen3_asr_realtime.engines.scripted import ScriptedEngine
 from qwen3_asr_realtime.server.address import bound_socket
 from qwen3_asr_realtime.server.operators_port import operators_port
-from qwen3_asr_realtime.server.serve import http_server
+from qwen3_asr_realtime.server.serve import http_server, pending_connections
 from qwen3_asr_realtime.server.service import Service, running_service
 from qwen3_asr_realtime.settings import Settings
 
@@ -97,7 +97,7 @@ async def running_server(engine: ScriptedEngine | None = None, **settings: Any) 
             started = asyncio.Event()
             listener.listen()
             server = http_server(service, started.set)
-            async with operators_port(server.config, operators):
+            async with operators_port(server.config, operators, pending_connections(service)):
                 task = asyncio.create_task(server.serve(sockets=[listener]))
                 await started.wait()
                 try:

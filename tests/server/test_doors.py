@@ -1,5 +1,6 @@
 """Who sees which page, on which port."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +81,18 @@ async def test_the_port_for_operators_is_one_of_the_running_server() -> None:
                 assert (await session.finish())[-1]["type"] == "session.finished"
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", port))
+
+
+async def test_the_port_for_operators_waits_for_no_request_either() -> None:
+    with free_port() as port:
+        async with running_server(metrics_port=port, request_timeout_sec=0.2, max_pending_connections=1) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HT")
+            async with asyncio.timeout(10):
+                assert b"408" in await reader.read()
+            writer.close()
+            counted = server.service.metrics.values()["qwen3_asr_limits_reached_total"]
+            assert counted["REQUEST_TIMEOUT_SEC",] == 1
 
 
 class TestCors:

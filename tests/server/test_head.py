@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.server.harness import REALTIME, UPGRADE, Server, eventually, reached, running_server
 
 from qwen3_asr_realtime.server import transports
+from qwen3_asr_realtime.server.serve import pending_connections
 
 KEY = "sk-of-acme-0123456789"
 
@@ -166,6 +167,11 @@ async def test_who_is_refused_a_session_waits_like_the_others_and_not_for_long(m
             await reader.read()
         assert "503" in await ready(server)
         assert (await session.finish())[-1]["type"] == "session.finished"
+
+
+async def test_workers_share_what_may_wait() -> None:
+    async with running_server(server_workers=2, max_pending_connections=5) as server:
+        assert pending_connections(server.service).waiting_max == 2
 
 
 HEADER = st.tuples(

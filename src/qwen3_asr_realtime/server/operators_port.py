@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 
+from qwen3_asr_realtime.server.head import Heads
+
 CLOSE_TIMEOUT_S = 1
 """Longest wait for an answer under way when the server ends."""
 
@@ -20,7 +22,7 @@ class _SecondServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def operators_port(config: uvicorn.Config, listener: socket.socket | None) -> AsyncIterator[None]:
+async def operators_port(config: uvicorn.Config, listener: socket.socket | None, heads: Heads) -> AsyncIterator[None]:
     """Serve the same application on a second port, for the length of the block, over plain HTTP.
 
     It outlives the first server, whose last minutes it is to show.
@@ -28,6 +30,7 @@ async def operators_port(config: uvicorn.Config, listener: socket.socket | None)
     Args:
         config: Of the first server.
         listener: The socket, bound; None for no such port.
+        heads: The bounds on its connections.
     """
     if listener is None:
         yield
@@ -36,6 +39,7 @@ async def operators_port(config: uvicorn.Config, listener: socket.socket | None)
         config.app,
         log_config=None,
         access_log=False,
+        http=heads.protocol(),
         lifespan="off",
         ws="none",
         timeout_graceful_shutdown=CLOSE_TIMEOUT_S,

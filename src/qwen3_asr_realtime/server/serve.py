@@ -156,7 +156,7 @@ async def _run(service: Service, entrance: Entrance, operators: socket.socket | 
 
         server = http_server(service, on_started)
         signals.on_stop = stop
-        async with operators_port(server.config, operators):
+        async with operators_port(server.config, operators, pending_connections(service)):
             await server.serve(sockets=[entrance.listener] if entrance.listener else [])
 
 
@@ -178,6 +178,17 @@ def _has_websockets(server: uvicorn.Server) -> bool:
     return any(isinstance(connection, WebSocketsSansIOProtocol) for connection in server.server_state.connections)
 
 
+def pending_connections(service: Service) -> Heads:
+    """The bounds on the connections of one port that are no sessions yet."""
+    settings = service.settings
+    return Heads(
+        timeout_s=settings.request_timeout_sec,
+        head_bytes_max=settings.max_header_kib * 1024,
+        waiting_max=settings.worker_share(settings.max_pending_connections),
+        on_limit=service.limit_reached,
+    )
+
+
 def http_server(service: Service, on_started: Callable[[], None]) -> uvicorn.Server:
     """The application in uvicorn, set up for long-lived WebSockets.
 
@@ -186,13 +197,7 @@ def http_server(service: Service, on_started: Callable[[], None]) -> uvicorn.Ser
         on_started: Called when it is about to take connections; signal handlers set there stay in force.
     """
     settings = service.settings
-    heads = Heads(
-        timeout_s=settings.request_timeout_sec,
-        head_bytes_max=settings.max_header_kib * 1024,
-        waiting_max=settings.max_pending_connections,
-        on_limit=service.limit_reached,
-    )
-
+    heads = pending_connections(service)
     reached = service.metrics.limits_reached.labels
     return uvicorn.Server(
         uvicorn.Config(
