@@ -31,6 +31,7 @@ FORBIDDEN = {
     "samples": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},
     "text": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},
     "checksums": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},
+    "start_error": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},
     "settings": {"protocol", "recognition", "server", "engines", "vad", "audio", "client"},
 }
 """What the others may not import."""
@@ -99,7 +100,7 @@ def test_no_engine_s_library_is_loaded_before_it_is_chosen() -> None:
             if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith(PACKAGE)
         }
 
-        assert loaded <= {f"{PACKAGE}.{allowed}" for allowed in ("engines.base", "samples", "settings")}
+        assert loaded <= {f"{PACKAGE}.{allowed}" for allowed in ("engines.base", "samples", "settings", "start_error")}
 
 
 def test_every_room_has_its_rule_and_stands_in_the_table() -> None:

@@ -3,8 +3,10 @@
 import hashlib
 from pathlib import Path
 
+from qwen3_asr_realtime.start_error import StartError
 
-class ChecksumError(Exception):
+
+class ChecksumError(StartError):
     """A model file is missing or is not the one we know; the message is for the operator."""
 
 

@@ -9,9 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from qwen3_asr_realtime import __version__
-
-EXIT_CONFIGURATION = 2
-"""A setting or the machine does not allow the server to start; one line on standard error says which."""
+from qwen3_asr_realtime.start_error import EXIT_CONFIGURATION, StartError
 
 API_KEY_VARIABLE = "REALTIME_API_KEY"
 """Not DASHSCOPE_API_KEY: a key for the cloud is not to go to whatever server is named."""
@@ -54,12 +52,8 @@ def version() -> None:
 @app.command()
 def serve() -> None:
     """Run the server. Settings come from environment variables and .env; see .env.example."""
-    from qwen3_asr_realtime.checksums import ChecksumError  # noqa: PLC0415 - the client needs none of this
-    from qwen3_asr_realtime.engines.base import EngineError  # noqa: PLC0415
-    from qwen3_asr_realtime.engines.selection import select_engine  # noqa: PLC0415
-    from qwen3_asr_realtime.server.address import AddressError  # noqa: PLC0415
-    from qwen3_asr_realtime.server.tracing import TracingError  # noqa: PLC0415
-    from qwen3_asr_realtime.settings import SettingsError, load_settings  # noqa: PLC0415
+    from qwen3_asr_realtime.engines.selection import select_engine  # noqa: PLC0415 - the client needs none of this
+    from qwen3_asr_realtime.settings import load_settings  # noqa: PLC0415
 
     try:
         settings = load_settings()
@@ -70,7 +64,7 @@ def serve() -> None:
         from qwen3_asr_realtime.server.serve import serve  # noqa: PLC0415
 
         serve(settings, select_engine(settings))
-    except (SettingsError, EngineError, ChecksumError, AddressError, TracingError) as error:
+    except StartError as error:
         _stop(error)
 
 

@@ -12,6 +12,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from qwen3_asr_realtime.start_error import StartError
+
 CLOUD_VAD_THRESHOLD = 0.6  # the cloud's documented default, API threshold 0.2
 CLOUD_VAD_SILENCE_DURATION_MS = 800
 
@@ -244,7 +246,7 @@ class Settings(BaseSettings):
         return amount and max(1, amount // self.server_workers)
 
 
-class SettingsError(Exception):
+class SettingsError(StartError):
     """A setting is not allowed; the message has one line for each such setting."""
 
 

@@ -34,7 +34,7 @@ class Replica:
         self._running = asyncio.create_task(self._run(started), name="service")
         self._tasks = [self._running]
         self._service = await started
-        shape_http_servers(websocket_options(settings), self._watch)
+        shape_http_servers({"ws": "websockets-sansio", **websocket_options(settings)}, self._watch)
 
     async def _run(self, started: asyncio.Future[Service]) -> None:
         """Start and stop in one task, whatever task Serve uses for which."""
@@ -69,8 +69,7 @@ class Replica:
 
     async def _drain(self, ingress: Ingress) -> None:
         await ingress.until_draining()
-        on_cut = self._service.metrics.limits_reached.labels("DRAIN_TIMEOUT_SEC").inc
-        await self._service.drain.run(self._settings.drain_timeout_sec, on_cut)
+        await self._service.end_sessions()
 
     async def __del__(self) -> None:  # Serve awaits it
         """Stop the service, the engine last."""

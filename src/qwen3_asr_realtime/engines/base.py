@@ -14,6 +14,7 @@ from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from qwen3_asr_realtime.samples import NO_SAMPLES, Samples
+from qwen3_asr_realtime.start_error import StartError
 
 
 class Priority(IntEnum):
@@ -122,8 +123,8 @@ class Hypothesis:
     stable_chars: int | None = None
 
 
-class EngineError(Exception):
-    """The engine could not decode one request; other requests and the engine itself go on."""
+class EngineError(StartError):
+    """The engine could not start; or not decode one request, and other requests and the engine itself go on."""
 
 
 class SegmentStream(Protocol):

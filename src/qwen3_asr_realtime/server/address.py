@@ -5,6 +5,7 @@ import sys
 from typing import Literal
 
 from qwen3_asr_realtime.settings import Settings
+from qwen3_asr_realtime.start_error import StartError
 
 PortSetting = Literal["server_port", "metrics_port"]
 
@@ -13,7 +14,7 @@ REALTIME_PATH = "/api-ws/v1/realtime"
 ANY_ADDRESS = frozenset(["0.0.0.0", "::"])  # noqa: S104 - to be told apart, not to be bound
 
 
-class AddressError(Exception):
+class AddressError(StartError):
     """The configured address cannot be bound; the message is for the operator."""
 
 

@@ -1,19 +1,14 @@
 """Which sessions are admitted: as many as this machine can serve well, and no more."""
 
-import resource
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 
 from qwen3_asr_realtime.recognition.scheduler import Scheduler
 from qwen3_asr_realtime.server.counting import Refusal, SessionCount
-
-_STATM = Path("/proc/self/statm")
-_MIB = 1024 * 1024
+from qwen3_asr_realtime.server.sampling import resident_mib
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +72,3 @@ class Admission:
         if limits.memory_mib and resident_mib() > limits.memory_mib:
             return Refusal("MAX_MEMORY_MIB", limits.memory_mib)
         return None
-
-
-def resident_mib() -> float:
-    """Resident memory of this process in MiB; where there is no `/proc`, the most it ever was."""
-    try:
-        return int(_STATM.read_text(encoding="ascii").split()[1]) * resource.getpagesize() / _MIB
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / _MIB if sys.platform == "darwin" else peak / 1024

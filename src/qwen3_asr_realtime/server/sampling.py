@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import resource
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,12 +13,12 @@ from prometheus_client import Counter
 
 from qwen3_asr_realtime.engines.base import Condition
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
-from qwen3_asr_realtime.server.admission import resident_mib
 from qwen3_asr_realtime.server.metrics import Metrics
 
 INTERVAL_S = 0.5
 
 _MIB = 1024 * 1024
+_STATM = Path("/proc/self/statm")
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
@@ -76,3 +78,12 @@ class Sampler:
         seen = self._seen.get(counter, 0)
         counter.inc(total - seen if total >= seen else total)
         self._seen[counter] = total
+
+
+def resident_mib() -> float:
+    """Resident memory of this process in MiB; where there is no `/proc`, the most it ever was."""
+    try:
+        return int(_STATM.read_text(encoding="ascii").split()[1]) * resource.getpagesize() / _MIB
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / _MIB if sys.platform == "darwin" else peak / 1024

@@ -162,9 +162,7 @@ async def _run(service: Service, entrance: Entrance, operators: socket.socket | 
 
 async def _stop(service: Service, server: uvicorn.Server) -> None:
     """Drain, then end the server."""
-    await service.drain.run(
-        service.settings.drain_timeout_sec, service.metrics.limits_reached.labels("DRAIN_TIMEOUT_SEC").inc
-    )
+    await service.end_sessions()
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSING_TIMEOUT_S):
             # To end the process with something of a client's unread would reset its connection, and the last events
@@ -209,15 +207,15 @@ def http_server(service: Service, on_started: Callable[[], None]) -> uvicorn.Ser
             ssl_keyfile=settings.tls_key_file or None,
             forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=CLOSING_TIMEOUT_S,
-            **websocket_options(settings) | {"ws": light_websocket(heads, reached("UNREAD_TIMEOUT_SEC").inc)},
+            ws=light_websocket(heads, reached("UNREAD_TIMEOUT_SEC").inc),
+            **websocket_options(settings),
         )
     )
 
 
 def websocket_options(settings: Settings) -> dict[str, Any]:
-    """Arguments of `uvicorn.Config` for long-lived WebSockets."""
+    """Arguments of `uvicorn.Config` for long-lived WebSockets, whatever class speaks their protocol."""
     return {
-        "ws": "websockets-sansio",
         "ws_max_size": settings.max_frame_mib * 1024 * 1024,
         "ws_per_message_deflate": False,
         "ws_ping_interval": PING_INTERVAL_S,

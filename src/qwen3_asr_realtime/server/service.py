@@ -93,6 +93,11 @@ class Service:
         finally:
             self.connections.discard(task)
 
+    async def end_sessions(self) -> None:
+        """Admit no more sessions and end those there are, in `DRAIN_TIMEOUT_SEC` and some seconds at most."""
+        on_cut = self.metrics.limits_reached.labels("DRAIN_TIMEOUT_SEC").inc
+        await self.drain.run(self.settings.drain_timeout_sec, on_cut)
+
     def limit_reached(self, limit: str) -> None:
         """Count that a connection came up against a limit, by the name of its setting."""
         self.metrics.limits_reached.labels(limit).inc()

@@ -16,6 +16,7 @@ from qwen3_asr_realtime import __version__
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 from qwen3_asr_realtime.server.metrics import Outcome
+from qwen3_asr_realtime.start_error import StartError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -30,7 +31,7 @@ STATIONS = ("speech_found", "first_preview", "end_of_speech", "decided", "engine
 """Events of a span: the stations of a ledger that an utterance has passed, named as there."""
 
 
-class TracingError(Exception):
+class TracingError(StartError):
     """Tracing is asked for and not installed; the message is for the operator."""
 
 

@@ -10,17 +10,12 @@ from pathlib import Path
 
 import structlog
 
-from qwen3_asr_realtime.checksums import ChecksumError
-from qwen3_asr_realtime.engines.base import EngineError
 from qwen3_asr_realtime.engines.selection import select_engine
-from qwen3_asr_realtime.server.address import AddressError
 from qwen3_asr_realtime.server.link import ParentLink, Successor
 from qwen3_asr_realtime.server.logs import configure_logs
 from qwen3_asr_realtime.server.serve import run_until_stopped
-from qwen3_asr_realtime.server.tracing import TracingError
-from qwen3_asr_realtime.settings import SettingsError, load_settings
-
-EXIT_CONFIGURATION = 2
+from qwen3_asr_realtime.settings import load_settings
+from qwen3_asr_realtime.start_error import EXIT_CONFIGURATION, StartError
 
 
 def main(number: str, successor: str, questions: str, connections: str, metrics: str) -> int:
@@ -46,7 +41,7 @@ def main(number: str, successor: str, questions: str, connections: str, metrics:
         configure_logs(settings)
         structlog.contextvars.bind_contextvars(worker=int(number))
         run_until_stopped(settings, select_engine(settings), link)
-    except (SettingsError, EngineError, ChecksumError, AddressError, TracingError) as error:
+    except StartError as error:
         sys.stderr.write(f"qwen3-asr-realtime: {error}\n")
         return EXIT_CONFIGURATION
     finally:
