@@ -64,8 +64,11 @@ class Drain:
             on_cut(cut)
             self._tell(Notice.CUT)
             await self._ended_within(RESULTS_TIMEOUT_S)
-        left = len(self._sessions)
-        (log.warning if left else log.info)("drained", took_s=round(monotonic() - began_s, 1), cut=cut, left=left)
+        summary = {"took_s": round(monotonic() - began_s, 1), "cut": cut, "left": len(self._sessions)}
+        if self._sessions:
+            log.warning("drained", **summary)
+        else:
+            log.info("drained", **summary)
         return cut
 
     def _tell(self, notice: Notice) -> None:
