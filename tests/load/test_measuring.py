@@ -117,6 +117,11 @@ def test_the_worst_stage_decides():
     assert (verdict.worst, verdict.within) == (2, False)
 
 
+def test_without_a_stage_nothing_is_within_its_limit():
+    (verdict,) = judge([], {"max-lost": 0})
+    assert (verdict.worst, verdict.within) == (None, False)
+
+
 def test_what_was_not_measured_is_not_within_its_limit():
     heard = measure(run(log(item_events("a", 1.0, 2.8, "one", final_s=3.3))))
     (verdict,) = judge([heard, measure(run(log()))], {"max-final-p95-ms": 1000})

@@ -139,6 +139,16 @@ class TestScheduler:
 
         assert [worker.gave_up.is_set() for worker in (speculation, partial, first)] == [False, True, False]
 
+    async def test_of_equals_the_newest_gives_up(self):
+        scheduler = scheduler_with(5)
+        workers = [Worker(scheduler) for _ in range(5)]
+        await everything_ready()
+        for _ in range(2):
+            Worker(scheduler, priority=Priority.FINAL)
+        await everything_ready()
+
+        assert [worker.gave_up.is_set() for worker in workers] == [False, False, False, True, True]
+
     async def test_who_cannot_give_up_is_not_counted_on(self):
         scheduler = scheduler_with(2)
         Worker(scheduler, priority=Priority.PARTIAL, stays=True)

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from qwen3_asr_realtime.engines.scripted import ScriptedEngine
 from qwen3_asr_realtime.server.address import bound_socket
+from qwen3_asr_realtime.server.inbox import Inbox, Notice
 from qwen3_asr_realtime.server.operators_port import operators_port
 from qwen3_asr_realtime.server.serve import http_server, pending_connections
 from qwen3_asr_realtime.server.service import Service, running_service
@@ -54,6 +55,11 @@ class Client:
         await self.send("session.finish")
         return await self.until("session.finished")
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What the system does not take, because the server does not read."""
+        return self.socket.transport.get_write_buffer_size()
+
     async def closed(self) -> tuple[int, str]:
         """Code and reason of the server's close, once it comes."""
         async with asyncio.timeout(10):
@@ -68,6 +74,20 @@ class Server:
         self.port = port
         self.service = service
         self.engine = engine
+
+    @property
+    def inboxes(self) -> set[Inbox]:
+        """Those of the sessions there are."""
+        return set(self.service.drain._sessions)
+
+    def tell(self, notice: Notice) -> None:
+        """Tell all sessions something, whose time comes when the test says so."""
+        for inbox in self.inboxes:
+            inbox.tell(notice)
+
+    def is_holding_back(self, client: "Client") -> bool:
+        """Whether the one session there is, or another one, is not read any more, and the client noticed."""
+        return any(inbox._waiting.is_full for inbox in self.inboxes) and client.unsent_bytes > 0
 
     @asynccontextmanager
     async def connect(self, path: str = REALTIME, **options: Any) -> AsyncIterator[Client]:

@@ -8,6 +8,8 @@ from tests.server.harness import eventually, reached, running_server
 from tests.server.test_realtime import COMPLETED, MANUAL, assert_heard
 from websockets.exceptions import ConnectionClosed
 
+from qwen3_asr_realtime.server.inbox import Notice
+
 CLIP_S = 2.8
 
 
@@ -16,8 +18,10 @@ def now_s() -> float:
 
 
 async def test_an_old_session_ends_after_its_open_items(go_forward: bytes) -> None:
-    async with running_server(max_session_sec=0.5) as server, server.session(**MANUAL) as client:
+    async with running_server() as server, server.session(**MANUAL) as client:
         await client.append(go_forward)
+        await eventually(lambda: bool(server.engine.calls))
+        server.tell(Notice.OLD_AGE)
         assert_heard(await client.until(COMPLETED))
         assert await client.closed() == (1000, "session time limit")
         assert reached(server, "MAX_SESSION_SEC") == 1
@@ -27,13 +31,14 @@ async def test_an_old_session_is_not_kept_by_a_client_that_goes_on_sending(go_fo
     async with running_server(max_session_sec=0.3) as server, server.session() as client:
 
         async def keep_sending() -> None:
-            while True:
-                await client.append(bytes(3200))
-                await asyncio.sleep(0.02)
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await client.append(bytes(3200))
+                    await asyncio.sleep(0.02)
 
         sending = asyncio.create_task(keep_sending())
         assert (await client.closed())[0] == 1000
-        sending.cancel()
+        await sending
         await eventually(lambda: not server.service.connections)
 
 

@@ -11,6 +11,7 @@ from tests.server.harness import REALTIME, Client, Event, eventually, running_se
 from qwen3_asr_realtime.engines.base import Hypothesis
 from qwen3_asr_realtime.engines.scripted import Reply, ScriptedEngine
 from qwen3_asr_realtime.samples import SAMPLE_RATE
+from qwen3_asr_realtime.server.inbox import Notice
 
 MANUAL = {"turn_detection": None}
 COMPLETED = "conversation.item.input_audio_transcription.completed"
@@ -113,8 +114,10 @@ class TestSection1Connection:
 
 class TestSection2LifeCycle:
     async def test_a_silent_client_is_closed_after_its_open_items(self, go_forward: bytes) -> None:
-        async with running_server(idle_timeout_sec=0.3) as server, server.session(**MANUAL) as client:
+        async with running_server() as server, server.session(**MANUAL) as client:
             await client.append(go_forward)
+            await eventually(lambda: bool(server.engine.calls))
+            server.tell(Notice.SILENCE)
             assert_heard(await client.until(COMPLETED))
             assert await client.closed() == (1000, "idle timeout")
 
@@ -124,11 +127,15 @@ class TestSection2LifeCycle:
             assert types(await client.finish()) == ["session.finished"]
 
     async def test_leaves_the_close_to_the_client_for_a_while(self) -> None:
-        async with running_server(finish_grace_sec=0.2) as server, server.session() as client:
+        async with running_server(finish_grace_sec=60) as server, server.session() as client:
             await client.finish()
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await client.socket.recv()
+
+    async def test_and_closes_if_the_client_does_not(self) -> None:
+        async with running_server(finish_grace_sec=0.05) as server, server.session() as client:
+            await client.finish()
             assert await client.closed() == (1000, "session finished")
 
     async def test_finish_flushes_speech_that_is_still_going_on(self, go_forward: bytes) -> None:
@@ -367,11 +374,22 @@ class TestSection8Limits:
             running_server(engine, max_backlog_sec=1.0, max_frame_mib=1, decode_timeout_sec=1.0) as server,
             server.session() as client,
         ):
-            clips = Counted(client, go_forward, 100)
-            sending = asyncio.create_task(clips.send())
-            while clips.sent_since_last_look():  # noqa: ASYNC110 - being stuck has no event
-                await asyncio.sleep(0.3)
-            assert 0 < clips.sent < 100
+            sent = 0
+
+            async def send() -> None:
+                nonlocal sent
+                for _ in range(100):
+                    await client.append(go_forward)
+                    sent += 1
+
+            sending = asyncio.create_task(send())
+            await eventually(lambda: server.is_holding_back(client))
+            assert 0 < sent < 100
+            [inbox] = server.inboxes
+            async with server.session() as other:  # time enough for all the rest to come in
+                await other.finish()
+            assert inbox._waiting.amount < inbox._waiting.limit + 2 * len(go_forward)
+            assert server.service.metrics.values()["qwen3_asr_limits_reached_total"]["MAX_BACKLOG_SEC",] > 0
             engine.script = ScriptedEngine().script
             await sending
             ends = [event for event in await client.finish() if event["type"] in (COMPLETED, FAILED)]
@@ -392,26 +410,6 @@ class TestSection8Limits:
             await assert_usable(other, go_forward)
             reached = server.service.metrics.values()["qwen3_asr_limits_reached_total"]
             assert reached["MAX_UNSENT_EVENTS",] == 1
-
-
-class Counted:
-    """Sends a clip many times and knows how many have gone out."""
-
-    def __init__(self, client: Client, clip: bytes, times: int) -> None:
-        self.sent = 0
-        self._seen = -1
-        self._client = client
-        self._clip = clip
-        self._times = times
-
-    async def send(self) -> None:
-        for _ in range(self._times):
-            await self._client.append(self._clip)
-            self.sent += 1
-
-    def sent_since_last_look(self) -> bool:
-        seen, self._seen = self._seen, self.sent
-        return self.sent > seen
 
 
 class TestOtherSessions:

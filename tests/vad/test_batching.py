@@ -68,15 +68,15 @@ def stage(model: SileroModel | None = None) -> Iterator[Stage]:
 
 def test_bursts_of_calls_are_some_time_apart():
     with stage() as s:
-        began_s = []
+        before_s = time.monotonic()  # and not at the first call, which the test may see late
         for _ in range(3):
             s.batcher.submit(frames_for(2))
             for _ in range(2):
                 s.call()
-                began_s.append(time.monotonic())
+                began_s = time.monotonic()
                 s.end_call()
             s.delivered.get(timeout=TIMEOUT_S)
-        assert began_s[4] - began_s[0] >= 2 * BURST_INTERVAL_S - 0.002  # the test sees a call a little late
+        assert began_s - before_s >= 2 * BURST_INTERVAL_S - 1e-6
 
 
 def test_a_frame_that_finds_the_model_idle_is_judged_soon_and_alone():

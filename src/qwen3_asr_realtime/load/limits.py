@@ -21,12 +21,12 @@ def judge(stages: Sequence[Stage], limits: Mapping[str, float]) -> list[Verdict]
     """Hold the worst stage against every limit. A figure that a stage lacks is not within its limit.
 
     Args:
-        stages: At least one.
+        stages: Those that were measured; without one, nothing is within its limit.
         limits: By the names of `LIMITS`.
     """
     verdicts = []
     for name, limit in limits.items():
         values = [value for stage in stages if (value := LIMITS[name](stage)) is not None]
-        worst = max(values) if len(values) == len(stages) else None
+        worst = max(values) if stages and len(values) == len(stages) else None
         verdicts.append(Verdict(name, limit, worst, worst is not None and worst <= limit))
     return verdicts

@@ -57,7 +57,7 @@ class Scheduler:
         self._final_delay_s = 0.0
         self._delay_noted_at_s = 0.0
         self._line: WaitingLine[Turn] = WaitingLine()
-        self._running: set[Turn] = set()
+        self._running: dict[Turn, None] = {}  # a set in the order in which they had their slots
         self._giving_up: set[Turn] = set()
         self._mean_load = MeanLoad()
 
@@ -130,7 +130,7 @@ class Scheduler:
                 service_s = loop.time() - began_s if began_s is not None else 0.0
                 if turn not in self._giving_up and began_s is not None:
                     self.limit.observe(service_s, full=self.running >= self.limit.slots)
-                self._running.discard(turn)
+                del self._running[turn]
                 self._giving_up.discard(turn)
                 self._line.done(turn.claim.tenant, service_s)
                 if began_s is not None:
@@ -161,14 +161,17 @@ class Scheduler:
 
     def _hand_out(self) -> None:
         while self.running < self.limit.slots and (turn := self._line.next(recordings=self._recordings_may_run)):
-            self._running.add(turn)
+            self._running[turn] = None
             turn.granted.set()
 
     def _take_slots(self, wanted: int, urgency: Priority) -> None:
-        """Have so many turns in all give up, the least urgent first, and none that is as urgent as that."""
+        """Have so many turns in all give up, and none that is as urgent as that.
+
+        The least urgent go first, and of equals the newest, with whom the least work is lost.
+        """
         lacking = wanted - len(self._giving_up) - max(0, self.limit.slots - self.running)
         least_urgent = sorted(
-            (turn for turn in self._running - self._giving_up if turn.claim.priority > urgency),
+            (turn for turn in reversed(self._running) if turn not in self._giving_up and turn.claim.priority > urgency),
             key=lambda turn: turn.claim.priority,
             reverse=True,
         )
@@ -184,7 +187,7 @@ class Scheduler:
 
     def _take_back(self, turn: Turn) -> None:
         """Have a turn wait again whose holder has not noticed yet that it has a slot."""
-        self._running.discard(turn)
+        del self._running[turn]
         turn.granted.clear()
         self._line.done(turn.claim.tenant, 0.0)
         self._line.join(turn, turn.claim)
