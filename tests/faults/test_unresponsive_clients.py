@@ -1,11 +1,13 @@
 """A client that does not read, does not speak, or is no longer there. It is dropped in time; others do not notice."""
 
-import asyncio
+from contextlib import suppress
 
 from tests.faults.watched import assert_served, open_sockets, watched_server
 from tests.faults.wire import Raw, raw, tunnel
 from tests.server.harness import Client, eventually, reached
 from websockets.asyncio.client import connect
+
+from qwen3_asr_realtime.server.inbox import Notice
 
 MANUAL = {"turn_detection": None}
 MUCH = {"input_audio_transcription": {"corpus": {"text": "x" * 500_000}}}
@@ -15,10 +17,11 @@ MUCH = {"input_audio_transcription": {"corpus": {"text": "x" * 500_000}}}
 async def test_one_that_vanished_without_a_word(go_forward: bytes) -> None:
     """Half-open TCP: what was said before is recognised, and the session ends when nothing has come for too long."""
     async with (
-        watched_server(idle_timeout_sec=0.5) as server,
+        watched_server() as server,
         server.session() as other,
         tunnel(server.port) as dark,
     ):
+        inboxes = server.inboxes
         async with connect(f"ws://127.0.0.1:{dark.port}/v1/realtime", ping_interval=None) as socket:
             client = Client(socket)
             await client.send("session.update", session=MANUAL)
@@ -26,9 +29,9 @@ async def test_one_that_vanished_without_a_word(go_forward: bytes) -> None:
             await client.append(go_forward)
             await eventually(lambda: bool(server.engine.calls))
             dark.go_dark()
-            while len(server.service.connections) > 1:
-                await other.append(bytes(320))
-                await asyncio.sleep(0.1)
+            [vanished] = server.inboxes - inboxes
+            vanished.tell(Notice.SILENCE)
+            await eventually(lambda: len(server.service.connections) == 1)
             client.socket.transport.abort()
         assert server.engine.calls[-1].final
         await assert_served(other, go_forward)
@@ -42,20 +45,23 @@ async def test_one_that_reads_nothing_and_speaks_on(go_forward: bytes) -> None:
     ):
         await fill(deaf, 30)
         await served_a_while(other)
-        for _ in range(100):
-            await deaf.send_event("nonsense")
+        with suppress(ConnectionError):  # on a slow machine it may have been dropped by now
+            for _ in range(100):
+                await deaf.send_event("nonsense")
         await eventually(lambda: len(server.service.connections) == 1)
         await eventually(lambda: open_sockets(server.port) == 1)  # though it has not closed its end
-        assert reached(server, "UNREAD_TIMEOUT_SEC") == 1
+        await eventually(lambda: reached(server, "UNREAD_TIMEOUT_SEC") == 1)  # the kernel knows it before us
         await assert_served(other, go_forward)
 
 
 async def test_one_that_reads_nothing_and_falls_silent(go_forward: bytes) -> None:
-    async with watched_server(idle_timeout_sec=1.0, unread_timeout_sec=1.0) as server:
+    async with watched_server(unread_timeout_sec=1.0) as server:
         async with raw(server.port) as deaf:
             await fill(deaf, 30)
-            assert open_sockets(server.port) == 1
-            await eventually(lambda: open_sockets(server.port) == 0)
+            async with server.session() as other:
+                await served_a_while(other)
+            server.tell(Notice.SILENCE)
+            await eventually(lambda: open_sockets(server.port) == 0, within_s=30)
             await eventually(lambda: not server.service.connections)
         async with server.session() as other:
             await assert_served(other, go_forward)

@@ -12,6 +12,9 @@ from websockets.frames import Frame, Opcode
 HANDSHAKE = f"GET {REALTIME} HTTP/1.1\r\n{UPGRADE}\r\n".encode()
 
 
+TIMEOUT_S = 20
+
+
 class Raw:
     """A connection on which a test sends bytes, with the smallest buffers that the system has."""
 
@@ -27,11 +30,18 @@ class Raw:
 
     async def read(self) -> bytes:
         """What comes next; nothing at the end, however it came."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             try:
                 return await self._loop.sock_recv(self.sock, 65536)
             except ConnectionError:
                 return b""
+
+    async def read_until(self, words: bytes) -> None:
+        """Everything up to some words."""
+        answer = b""
+        while words not in answer:
+            answer += (part := await self.read())
+            assert part, f"the server hung up after {answer[-200:]!r}"
 
     async def read_all(self) -> bytes:
         """Everything until the end."""
@@ -44,8 +54,10 @@ class Raw:
         """Shake hands, and read no further than that."""
         await self.send(HANDSHAKE)
         answer = b""
-        while not answer.endswith(b"\r\n\r\n"):
-            answer += await self._loop.sock_recv(self.sock, 1)
+        async with asyncio.timeout(TIMEOUT_S):
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += (letter := await self._loop.sock_recv(self.sock, 1))
+                assert letter, f"the server hung up after {answer!r}"
         assert answer.startswith(b"HTTP/1.1 101")
 
 
