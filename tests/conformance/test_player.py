@@ -433,18 +433,20 @@ async def test_nobody_there(unused_tcp_port, recordings):
 
 
 async def test_a_cancelled_script_leaves_no_connection(recordings):
-    gone = asyncio.Event()
+    greeted, gone = asyncio.Event(), asyncio.Event()
 
     async def script(peer):
         await peer.greet()
+        greeted.set()
         try:
             await peer.until_closed()
         finally:
             gone.set()
 
-    async with mock_server(script) as target:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await Player(target, recordings).play([*connected(), ExpectNothing(60)])
-        async with asyncio.timeout(5):
-            await gone.wait()
+    async with mock_server(script) as target, asyncio.timeout(10):
+        playing = asyncio.create_task(Player(target, recordings).play([*connected(), ExpectNothing(60)]))
+        await greeted.wait()
+        playing.cancel()
+        await gone.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await playing

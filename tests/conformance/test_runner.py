@@ -151,7 +151,22 @@ async def test_an_endless_case_is_ended(recordings, monkeypatch):
     assert (result.verdict, result.expected) == (Verdict.FAILED, "an end within 0.1 s")
 
 
-async def test_cancelling_a_run_ends_it(recordings):
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await run(recordings, case("a", *connected(), ExpectNothing(60)))
+async def test_cancelling_a_run_closes_its_connections(recordings):
+    greeted, gone = asyncio.Event(), asyncio.Event()
+
+    async def script(peer):
+        await peer.greet()
+        greeted.set()
+        try:
+            await peer.until_closed()
+        finally:
+            gone.set()
+
+    async with mock_server(script) as target, asyncio.timeout(10):
+        runner = Runner(target, recordings, strict=True)
+        running = asyncio.create_task(runner.run([case("a", *connected(), ExpectNothing(60))]))
+        await greeted.wait()
+        running.cancel()
+        await gone.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await running

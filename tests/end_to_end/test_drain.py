@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.stopping import COMPLETED, SHUTDOWN, STARTED, assert_port_free, exit_status, session
-from tests.server.harness import Client, Event
+from tests.server.harness import Client, Event, eventually
+from websockets.exceptions import ConnectionClosed
 
 from qwen3_asr_realtime.audio.files import pcm16_bytes, read_samples
 from qwen3_asr_realtime.client.local_server import LocalServer, local_server
+from qwen3_asr_realtime.server.signals import REPEAT_S
 
 ROOT = Path(__file__).parents[2]
 SPEECH = ROOT / "tests" / "speech"
@@ -38,18 +41,19 @@ async def speak(client: Client, pcm: bytes, speaking: asyncio.Event) -> tuple[li
     events: list[Event] = []
 
     async def listen() -> None:
-        with contextlib.suppress(Exception):  # the close, whose code is looked at below
-            while True:
-                events.append(await client.receive())
+        with contextlib.suppress(ConnectionClosed):  # whose code is looked at below
+            async for frame in client.socket:
+                events.append(json.loads(frame))
                 if events[-1]["type"] == STARTED:
                     speaking.set()
 
     listening = asyncio.create_task(listen())
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(ConnectionClosed):
         for first in range(0, len(pcm), 3200):
             await client.append(pcm[first : first + 3200])
             await asyncio.sleep(0.1)
-    await listening
+    async with asyncio.timeout(60):
+        await listening
     return events, await client.closed()
 
 
@@ -84,9 +88,8 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path, go_forward: bytes
             await client.append(go_forward[: len(go_forward) // 4 * 2])
             await client.until(STARTED)
             os.kill(server.pid, signal.SIGTERM)
-            await asyncio.sleep(0.2)
-            os.kill(server.pid, signal.SIGTERM)  # as `make` passes on what its group has had
-            await asyncio.sleep(1.2)
+            await eventually(lambda: '"event": "draining"' in (tmp_path / "log").read_text(encoding="utf-8"))
+            await asyncio.sleep(REPEAT_S + 0.2)  # sooner, it would be the same signal
             await client.append(go_forward[: len(go_forward) // 4 * 2])
             await client.until(TEXT)
             os.kill(server.pid, signal.SIGTERM)

@@ -43,11 +43,17 @@ def test_speech_comes_back_as_text(server: LocalServer, mode: Mode, items_of_two
     assert word_error_rate([clip.transcript for clip in CLIPS], heard[: len(CLIPS)]) <= WORD_ERROR_LIMIT
     assert len(paced[-1].finals) == items_of_two_sentences
     for result in paced:
-        assert result.previews, "no text while they spoke"
         assert {final.language for final in result.finals} == {"en"}
     dumped = run(server, recordings, TranscribeOptions(mode=mode, speed=math.inf))
     assert finals(dumped) == finals(paced)
     assert [[f.start_ms for f in r.finals] for r in dumped] == [[f.start_ms for f in r.finals] for r in paced]
+
+
+@pytest.mark.parametrize("mode", ["vad", "manual"])
+def test_text_comes_while_somebody_speaks(server: LocalServer, mode: Mode) -> None:
+    """Alone: of many at once on a slow machine, partials may be left out."""
+    (result,) = run(server, [BY_NAME["libri_0880.wav"].samples], TranscribeOptions(mode=mode, speed=1.0))
+    assert result.previews
 
 
 def test_confirmed_text_never_changes(server: LocalServer) -> None:

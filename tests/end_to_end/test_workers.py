@@ -120,7 +120,7 @@ async def test_a_worker_that_dies_takes_its_own_sessions_only_and_is_replaced(
     async with two_workers(tmp_path, MAX_SESSIONS="4") as workers, contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(session(workers.server)) for _ in range(4)]
         os.kill(workers.pids[0], signal.SIGKILL)
-        await asyncio.wait([asyncio.create_task(client.closed()) for client in clients], timeout=1)
+        await eventually(lambda: sum(client.socket.close_code is not None for client in clients) == 2)
         lost = [client for client in clients if client.socket.close_code is not None]
         kept = [client for client in clients if client not in lost]
         assert [client.socket.close_code for client in lost] == [1006, 1006]

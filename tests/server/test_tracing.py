@@ -1,13 +1,16 @@
-"""Spans for utterances. They need the extra `otel`, which `dev` does not bring; only what is without it runs always."""
+"""Spans for utterances."""
 
 import asyncio
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace import export
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from tests.server.harness import eventually, running_server
 
 from qwen3_asr_realtime.engines.scripted import Reply, ScriptedEngine
@@ -16,8 +19,6 @@ from qwen3_asr_realtime.server.metrics import Outcome
 from qwen3_asr_realtime.server.tracing import SERVICE_NAME, STATIONS, TracingError, tracing
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
-
-installed = pytest.mark.skipif(find_spec("opentelemetry") is None, reason="the extra otel is not installed")
 
 
 def test_the_stations_are_those_of_the_ledger() -> None:
@@ -41,12 +42,7 @@ async def test_without_the_extra_there_is_a_line_that_says_so(monkeypatch: pytes
             pass
 
 
-@installed
 async def test_a_span_has_the_stations_at_their_times() -> None:
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415 - an extra
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
-    from opentelemetry.trace import StatusCode  # noqa: PLC0415
-
     exporter = InMemorySpanExporter()
     async with tracing(SimpleSpanProcessor(exporter)) as spans:
         now_s = asyncio.get_running_loop().time()
@@ -83,13 +79,9 @@ async def test_a_span_has_the_stations_at_their_times() -> None:
     assert failed.events == ()
 
 
-@installed
 async def test_every_utterance_of_a_server_has_one(go_forward: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    from opentelemetry.sdk.trace import export  # noqa: PLC0415 - an extra
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
-
     exporter = InMemorySpanExporter()
-    monkeypatch.setattr(export, "BatchSpanProcessor", lambda _: export.SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(export, "BatchSpanProcessor", lambda _: SimpleSpanProcessor(exporter))
     async with (
         running_server(ScriptedEngine(), otel_traces=True) as server,
         server.session(turn_detection=None) as client,
@@ -105,7 +97,6 @@ async def test_every_utterance_of_a_server_has_one(go_forward: bytes, monkeypatc
     assert completed["transcript"] not in span.to_json()
 
 
-@installed
 async def test_a_collector_that_is_not_there_holds_up_nothing(
     go_forward: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,11 @@
 from importlib.resources import files
 
 import pytest
+from jinja2 import sandbox
 from tests.engines.vllm.remote.test_chat import QUIET, AudioWindow, request
 
 from qwen3_asr_realtime.engines.vllm.remote.chat import prompt_text
 from qwen3_asr_realtime.engines.vllm.tokens import Token
-
-sandbox = pytest.importorskip("jinja2.sandbox", reason="jinja2 comes with vLLM")
 
 TEMPLATE = files("qwen3_asr_realtime.engines.vllm.remote").joinpath("chat_template.jinja").read_text()
 AUDIO = {"type": "audio"}
