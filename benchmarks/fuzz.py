@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -74,9 +75,14 @@ FRAME_STARTS = [b"\x81\xfe\xff\xff", b"\x81\x85....\xff\xfe\xfd\xfc\xfb", b"\xf1
 
 
 class Fuzzer:
-    """Makes frames. The same seed makes the same frames."""
+    """Makes frames. The same seed makes the same frames.
+
+    Attributes:
+        made: How many of each kind.
+    """
 
     def __init__(self, seed: int) -> None:
+        self.made: Counter[str] = Counter()
         self._random = random.Random(seed)  # noqa: S311 - not for secrets
         self._kinds: list[Callable[[], str | bytes]] = [
             self._event,
@@ -92,11 +98,14 @@ class Fuzzer:
 
     def frame(self) -> str | bytes:
         """The next frame; bytes are meant to be sent as a binary one."""
-        return self._random.choice(self._kinds)()
+        kind = self._random.choice(self._kinds)
+        self.made[kind.__name__.strip("_")] += 1
+        return kind()
 
-    def garbage(self) -> bytes:
+    def garbage(self, start: bytes) -> bytes:
         """Bytes for a raw socket behind a handshake: bad opcodes, bad lengths, bad UTF-8, half a frame."""
-        return self._random.choice(FRAME_STARTS) + self._random.randbytes(self._random.randrange(64))
+        self.made["garbage"] += 1
+        return start + self._random.randbytes(self._random.randrange(64))
 
     def chance(self, probability: float) -> bool:
         """True so often."""
@@ -168,6 +177,8 @@ async def attack(server: LocalServer, fuzzer: Fuzzer, frames: int, tally: Tally)
     left = frames
     while left > 0:
         tally.connections += 1
+        for start in FRAME_STARTS:
+            await asyncio.to_thread(throw_bytes, server, fuzzer.garbage(start))
         try:
             async with connect(server.url, max_size=None, ping_interval=None) as connection:
                 reading = asyncio.create_task(read(connection, tally), name="read")
@@ -187,8 +198,6 @@ async def attack(server: LocalServer, fuzzer: Fuzzer, frames: int, tally: Tally)
                     await reading
         except (ConnectionClosed, InvalidHandshake):
             continue
-        if fuzzer.chance(0.2):
-            await asyncio.to_thread(throw_bytes, server, fuzzer)
 
 
 async def read(connection: ClientConnection, tally: Tally) -> None:
@@ -205,12 +214,13 @@ async def read(connection: ClientConnection, tally: Tally) -> None:
     tally.closes[connection.close_code] += 1
 
 
-def throw_bytes(server: LocalServer, fuzzer: Fuzzer) -> None:
+def throw_bytes(server: LocalServer, garbage: bytes) -> None:
     """Shake hands by hand, then send what is no WebSocket frame, and hang up."""
     host, port = server.http_url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as raw:
-        raw.sendall(HANDSHAKE + fuzzer.garbage())
-        raw.recv(1024)
+        raw.sendall(HANDSHAKE + garbage)
+        with suppress(ConnectionError):
+            raw.recv(1024)
 
 
 def logged_errors(log_path: Path) -> list[str]:
@@ -219,8 +229,13 @@ def logged_errors(log_path: Path) -> list[str]:
     return [line for line in lines if not line.startswith("{") or json.loads(line)["level"] in ("error", "critical")]
 
 
-async def fuzz(frames: int, seed: int) -> bool:
-    """Run the whole attack and print what happened; true if nothing escaped."""
+async def fuzz(frames: int, seed: int) -> tuple[bool, Counter[str]]:
+    """Run the whole attack and print what happened.
+
+    Returns:
+        Whether nothing escaped, and how much of each kind of garbage was thrown.
+    """
+    made: Counter[str] = Counter()
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         log_path = Path(folder, "log")
@@ -231,6 +246,7 @@ async def fuzz(frames: int, seed: int) -> bool:
                 fuzzers = [Fuzzer(seed * 100 + part * 10 + n) for n in range(CONNECTIONS)]
                 each = int(frames * share / CONNECTIONS)
                 await asyncio.gather(*(attack(server, fuzzer, each, tally) for fuzzer in fuzzers))
+                made += sum((fuzzer.made for fuzzer in fuzzers), Counter())
                 memory_mib.append(used(server).rss_mib)
         errors = logged_errors(log_path)
     growth_mib = memory_mib[1] - memory_mib[0]
@@ -238,6 +254,7 @@ async def fuzz(frames: int, seed: int) -> bool:
         ["fuzz", "measured"],
         [
             ["frames sent", tally.sent],
+            ["thrown", ", ".join(f"{kind}: {n}" for kind, n in made.most_common())],
             ["connections", tally.connections],
             ["close codes", ", ".join(f"{code}: {n}" for code, n in tally.closes.most_common())],
             ["answers", ", ".join(f"{kind}: {n}" for kind, n in tally.answers.most_common())],
@@ -248,7 +265,7 @@ async def fuzz(frames: int, seed: int) -> bool:
     for error in errors[:5]:
         print(error[:2000])
     survived = not errors and 1011 not in tally.closes and "error: server_error" not in tally.answers
-    return survived and growth_mib < GROWTH_LIMIT_MIB
+    return survived and growth_mib < GROWTH_LIMIT_MIB, made
 
 
 if __name__ == "__main__":
@@ -256,4 +273,5 @@ if __name__ == "__main__":
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    sys.exit(0 if asyncio.run(fuzz(arguments.frames, arguments.seed)) else 1)
+    survived, _ = asyncio.run(fuzz(arguments.frames, arguments.seed))
+    sys.exit(0 if survived else 1)

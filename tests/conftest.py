@@ -1,21 +1,39 @@
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 from qwen3_asr_realtime.audio.files import pcm16_bytes, read_samples
 
 APART = {Path(__file__).parent / room for room in ("asyncapi", "cluster/live", "faults", "sdk", "vllm")}
 """Rooms that take minutes, or an environment of their own. They run only where they are asked for by name."""
 
+EXAMPLES = Path(__file__).parents[1] / ".hypothesis" / "examples"
+"""Where hypothesis keeps what failed, wherever the tests run."""
+
 # The machines are shared, and the first use of all of Unicode builds tables for over a second.
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "shared",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=DirectoryBasedExampleDatabase(EXAMPLES),
+)
 settings.load_profile("shared")
 
 # A shell ignores Ctrl-C for what it starts in the background, and programs inherit that; some tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folder_without_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Settings, and the servers that tests start, read `.env` where they are; a developer's own is not for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("folder"))
+        yield
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

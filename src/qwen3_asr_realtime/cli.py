@@ -11,6 +11,9 @@ import typer
 from qwen3_asr_realtime import __version__
 from qwen3_asr_realtime.start_error import EXIT_CONFIGURATION, StartError
 
+EXIT_FAILED = 1
+"""It ran, and what it looked for is not there."""
+
 API_KEY_VARIABLE = "REALTIME_API_KEY"
 """Not DASHSCOPE_API_KEY: a key for the cloud is not to go to whatever server is named."""
 
@@ -26,9 +29,9 @@ class Mode(StrEnum):
     MANUAL = "manual"
 
 
-def _stop(message: object) -> NoReturn:
+def _stop(message: object, status: int = EXIT_CONFIGURATION) -> NoReturn:
     sys.stderr.write(f"qwen3-asr-realtime: {message}\n")
-    raise typer.Exit(EXIT_CONFIGURATION)
+    raise typer.Exit(status)
 
 
 def _speed(value: str) -> float:
@@ -272,7 +275,7 @@ def calibrate(
     slack_ms: Annotated[
         float, typer.Option(min=0, help="How much later finals may come (p95) than with one session.")
     ] = 300.0,
-    duration: Annotated[float, typer.Option(min=10, metavar="SECONDS", help="Audio of each session.")] = 40.0,
+    duration: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Audio of each session.")] = 40.0,
     audio: Annotated[list[Path] | None, typer.Option(help="Recordings or a manifest.json to speak.")] = None,
     language: Annotated[str | None, typer.Option(help="Code of the spoken language; detected if left out.")] = None,
     api_key: Annotated[str | None, typer.Option(envvar=API_KEY_VARIABLE, help="Key, if one is wanted.")] = None,
@@ -291,6 +294,8 @@ def calibrate(
         status = run_bench(plan, url, api_key=api_key)
         if status != EXIT_OK:
             raise typer.Exit(status)
+        if not search.passed:
+            _stop("not even one session was borne", EXIT_FAILED)
         failed = "none failed" if search.failed is None else f"{search.failed} were too many"
         sys.stdout.write(f"{search.passed} sessions were borne, {failed}\nMAX_SESSIONS={search.proposal}\n")
 

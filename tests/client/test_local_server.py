@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import socket
 import sys
 import urllib.request
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from qwen3_asr_realtime.client import local_server as local_server_module
 from qwen3_asr_realtime.client.command import run_transcribe
-from qwen3_asr_realtime.client.local_server import ServerStartError, local_server
+from qwen3_asr_realtime.client.local_server import ServerStartError, local_server, reserved_port
 
 CLIP = Path(__file__).parent.parent / "speech" / "cmd_goforward.wav"
 
@@ -46,6 +47,25 @@ def test_the_server_lives_as_long_as_the_context(tmp_path):
         assert urllib.request.urlopen(server.http_url + "/health").status == 200
     assert not is_alive(server.pid)
     assert log.read_text().startswith("listening\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a server share a port that does not listen")
+def test_a_reserved_port_is_for_the_server_alone():
+    with reserved_port() as port, socket.socket() as other:
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_server_that_has_ended_is_not_taken_for_healthy(monkeypatch):
+    monkeypatch.setattr(local_server_module, "_is_healthy", lambda port: process_has_ended())
+
+    def process_has_ended():
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        return True
+
+    with pytest.raises(ServerStartError, match="status 3"), local_server(command=["bash", "-c", "exit 3"]):
+        pass
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from qwen3_asr_realtime.cli import app
 from qwen3_asr_realtime.load.calibration import CLOSE_ENOUGH, SHARE, Search
 
 
@@ -68,3 +70,25 @@ def test_a_server_that_bears_nobody():
 def test_a_stage_that_was_cut_short_ends_it():
     looking = Search(512, slack_ms=300)
     assert list(looking) == [1]
+
+
+def calibrate(*options):
+    return CliRunner().invoke(app, ["calibrate", *options])
+
+
+def test_the_command_proposes_a_limit(server):
+    done = calibrate("--url", server.url, "--most", "2", "--duration", "2", "--slack-ms", "60000")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-2:] == ["2 sessions were borne, none failed", "MAX_SESSIONS=1"]
+
+
+def test_the_command_proposes_nothing_if_nothing_was_borne(monkeypatch):
+    def bench(plan, url, **_):
+        for sessions in plan.sessions:
+            plan.observe(stage(sessions, lost=1))
+        return 0
+
+    monkeypatch.setattr("qwen3_asr_realtime.load.command.run_bench", bench)
+    done = calibrate("--url", "ws://nowhere")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "qwen3-asr-realtime: not even one session was borne\n"

@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -15,6 +13,7 @@ from tests.server.harness import REALTIME, running_server
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from qwen3_asr_realtime.client.local_server import reserved_port
 from qwen3_asr_realtime.server.credentials import Keyring
 from qwen3_asr_realtime.server.doors import with_doors
 from qwen3_asr_realtime.server.handshake import Reception
@@ -60,15 +59,8 @@ async def test_nothing_else_is_there() -> None:
     assert operators == {path: 200 if path in {*OPERATORS, "/health", "/ready"} else 404 for path in PAGES}
 
 
-@contextmanager
-def free_port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    yield port
-
-
 async def test_the_port_for_operators_is_one_of_the_running_server() -> None:
-    with free_port() as port:
+    with reserved_port() as port:
         async with running_server(metrics_port=port) as server, httpx.AsyncClient() as client:
             assert (await client.get(f"http://127.0.0.1:{port}/ready")).json() == {"ready": True}
             assert (await client.get(f"http://127.0.0.1:{port}/docs")).status_code == 404

@@ -3,17 +3,19 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 import structlog
+from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.sdk.trace import export
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 from tests.server.harness import eventually, running_server
 
-from qwen3_asr_realtime.engines.scripted import Reply, ScriptedEngine
+from qwen3_asr_realtime.engines.scripted import ScriptedEngine
 from qwen3_asr_realtime.recognition.ledger import Ledger
 from qwen3_asr_realtime.server.metrics import Outcome
 from qwen3_asr_realtime.server.tracing import SERVICE_NAME, STATIONS, TracingError, tracing
@@ -97,15 +99,35 @@ async def test_every_utterance_of_a_server_has_one(go_forward: bytes, monkeypatc
     assert completed["transcript"] not in span.to_json()
 
 
-async def test_a_collector_that_is_not_there_holds_up_nothing(
+class SilentCollector(SpanExporter):
+    """Answers nothing until it is given up."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.answers: list[bool] = []
+        self._given_up = threading.Event()
+
+    def export(self, spans: object) -> SpanExportResult:
+        self.asked.set()
+        self.answers.append(self._given_up.wait(20))  # sooner than OpenTelemetry itself gives it up
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        self._given_up.set()
+
+
+async def test_a_collector_that_does_not_answer_holds_up_nothing(
     go_forward: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    engine = ScriptedEngine(lambda _: Reply())
-    async with running_server(engine, otel_traces=True) as server:
-        async with server.session(turn_detection=None) as client:
-            await client.append(go_forward)
-            await client.send("input_audio_buffer.commit")
-            await client.until(COMPLETED)
-        stopping_s = time.monotonic()
-    assert time.monotonic() - stopping_s < 5
+    collector = SilentCollector()
+    monkeypatch.setattr(trace_exporter, "OTLPSpanExporter", lambda: collector)
+    monkeypatch.setattr("qwen3_asr_realtime.server.tracing.FLUSH_TIMEOUT_S", 0.05)
+    async with (
+        running_server(ScriptedEngine(), otel_traces=True) as server,
+        server.session(turn_detection=None) as client,
+    ):
+        await client.append(go_forward)
+        await client.send("input_audio_buffer.commit")
+        await client.until(COMPLETED)
+    assert collector.asked.is_set()
+    assert collector.answers == [True]

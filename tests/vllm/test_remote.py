@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from tests.vllm.processes import processes_of
 from tests.vllm.results import assert_sound
 
 from harness import transcribe
-from qwen3_asr_realtime.client.local_server import LocalServer, local_server
+from qwen3_asr_realtime.client.local_server import LocalServer, local_server, reserved_port
 from qwen3_asr_realtime.client.transcription import Mode, TranscribeOptions
 from qwen3_asr_realtime.samples import Samples
 
@@ -53,9 +52,7 @@ class Upstream:
         self.process.wait()
 
 
-def start_upstream(checkpoint: Path, template: Path) -> Upstream:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+def start_upstream(checkpoint: Path, template: Path, port: int) -> Upstream:
     options = {
         "host": "127.0.0.1",
         "port": port,
@@ -80,7 +77,7 @@ def upstreams(checkpoint: Path) -> Iterator[Sequence[Upstream]]:
     with as_file(template) as path, contextlib.ExitStack() as started:
         servers = []
         for _ in range(2):
-            servers.append(start_upstream(checkpoint, path))
+            servers.append(start_upstream(checkpoint, path, started.enter_context(reserved_port())))
             started.callback(servers[-1].kill)
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not all(server.is_ready() for server in servers):

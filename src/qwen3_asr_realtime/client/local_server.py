@@ -71,9 +71,8 @@ def local_server(
     Raises:
         ServerStartError: The process ended or stayed unhealthy.
     """
-    port = _free_port()
-    settings = {"SERVER_HOST": _HOST, "SERVER_PORT": str(port)}
-    with tempfile.TemporaryDirectory(prefix="qwen3-asr-realtime-") as folder:
+    with tempfile.TemporaryDirectory(prefix="qwen3-asr-realtime-") as folder, reserved_port() as port:
+        settings = {"SERVER_HOST": _HOST, "SERVER_PORT": str(port)}
         log_file = log_path or Path(folder, "server.log")
         with log_file.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - the caller's own command, no shell
@@ -93,18 +92,29 @@ def local_server(
                 _stop(process)
 
 
-def _free_port() -> int:
-    with socket.create_server((_HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A free port of the loopback interface, which the system gives to nobody else for as long as the context lasts.
+
+    On Linux a server can listen on it all the same, if it sets SO_REUSEADDR, as they do; elsewhere it is merely free.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((_HOST, 0))
+        port: int = holder.getsockname()[1]
+        if sys.platform != "linux":
+            holder.close()
+        yield port
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, timeout_s: float, log_file: Path) -> None:
     deadline_s = time.monotonic() + timeout_s
-    while not _is_healthy(port):
+    healthy = False
+    while not healthy:
+        healthy = _is_healthy(port)
         # Waits a little, and no longer once the process has ended.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_POLL_S)
+            process.wait(0 if healthy else _POLL_S)
         if process.returncode is not None:
             raise ServerStartError(f"the server ended with status {process.returncode}{_tail(log_file)}")
         if time.monotonic() > deadline_s:

@@ -6,15 +6,15 @@ name: `make test-cluster`.
 
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from tests.cluster.live.cluster import START_TIMEOUT_S, Cluster
 
 from qwen3_asr_realtime.client import local_server as local_server_module
-from qwen3_asr_realtime.client.local_server import local_server
+from qwen3_asr_realtime.client.local_server import local_server, reserved_port
 
 STOP_TIMEOUT_S = 60.0
 
@@ -36,18 +36,13 @@ PORTS = ("RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT")
 COMMAND = (sys.executable, "-m", "qwen3_asr_realtime", "cluster", "--replicas", "2", "--cpus", "0.5")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two replicas that are ready."""
-    settings = {**SETTINGS, "RAY_AUTH_TOKEN": secrets.token_hex(32), **{name: str(free_port()) for name in PORTS}}
+    settings = {**SETTINGS, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     log = tmp_path_factory.mktemp("cluster") / "log"
-    with pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as ports, pytest.MonkeyPatch.context() as patch:
+        settings |= {name: str(ports.enter_context(reserved_port())) for name in PORTS}
         patch.setattr(local_server_module, "STOP_TIMEOUT_S", STOP_TIMEOUT_S)
         with local_server(command=COMMAND, env=settings, log_path=log, start_timeout_s=START_TIMEOUT_S) as server:
             try:

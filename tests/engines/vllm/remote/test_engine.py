@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -8,10 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 from tests.engines.vllm.remote.fake import HANG, RESET, FakeVllm
 from tests.engines.vllm.remote.test_endpoint import SPOKEN, update
+from tests.server.harness import eventually
 
 from qwen3_asr_realtime.engines.base import Condition, EngineError, Priority, SegmentOptions
 from qwen3_asr_realtime.engines.vllm.remote.engine import RemoteVllmEngine
 from qwen3_asr_realtime.engines.vllm.remote.options import RemoteOptions
+from qwen3_asr_realtime.engines.vllm.remote.pool import ranked
 from qwen3_asr_realtime.engines.vllm.stream import StreamLimits
 from qwen3_asr_realtime.samples import SAMPLE_RATE
 
@@ -21,7 +24,7 @@ KEY = "k3y"
 
 
 def options(*servers: FakeVllm, **changes: object) -> RemoteOptions:
-    values = {"connect_timeout_s": 1.0, "request_timeout_s": 5.0, "probe_interval_s": NEVER_S, "api_key": KEY}
+    values = {"connect_timeout_s": 5.0, "request_timeout_s": 5.0, "probe_interval_s": NEVER_S, "api_key": KEY}
     return replace(RemoteOptions(tuple(server.url for server in servers)), **{**values, **changes})
 
 
@@ -45,12 +48,6 @@ async def servers() -> AsyncIterator[list[FakeVllm]]:
 async def engine(servers: list[FakeVllm]) -> AsyncIterator[RemoteVllmEngine]:
     async with running(*servers) as engine:
         yield engine
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(2):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0.002)
 
 
 def serving(servers: list[FakeVllm]) -> FakeVllm:
@@ -124,10 +121,13 @@ class TestRequests:
         assert (engine.status.prompt_tokens, engine.status.cached_tokens) == (80, 64)
 
     async def test_segments_spread_over_the_servers(self, engine: RemoteVllmEngine, servers: list[FakeVllm]) -> None:
-        for index in range(30):
-            await engine.backend.generate(update(0, segment_id=f"s{index}"))
+        segments = [f"s{index}" for index in range(30)]
+        for segment in segments:
+            await engine.backend.generate(update(0, segment_id=segment))
 
-        assert all(len(server.chats) >= 3 for server in servers)
+        urls = [server.url for server in servers]
+        due = Counter(ranked(segment, urls)[0] for segment in segments)
+        assert {server.url: len(server.chats) for server in servers} == {url: due[url] for url in urls}
 
     async def test_the_stream_goes_to_them(self, engine: RemoteVllmEngine, servers: list[FakeVllm]) -> None:
         stream = engine.open(SegmentOptions(language="en", context="Zürich"))
@@ -144,9 +144,11 @@ class TestRequests:
 class TestFailover:
     @pytest.mark.parametrize("fault", [HANG, RESET, (500, b""), (429, b""), (200, b"<html>"), (401, b"")])
     async def test_the_next_server_answers(self, servers: list[FakeVllm], fault) -> None:
-        async with running(*servers, request_timeout_s=0.3) as engine:
+        async with running(*servers) as engine:
             await engine.backend.generate(update(2))
             first = serving(servers)
+            endpoint = engine._endpoints[first.url]  # the one that hangs is the only one that may not be late
+            endpoint._options = replace(endpoint._options, request_timeout_s=0.05)
             first.chat = lambda _: fault
 
             answer = await engine.backend.generate(update(2))
@@ -238,26 +240,25 @@ class TestChecks:
             await eventually(lambda: engine.status.condition is Condition.OK)
 
     async def test_a_failure_is_looked_into_at_once(self, servers: list[FakeVllm]) -> None:
-        async with running(*servers, request_timeout_s=0.05) as engine:
+        async with running(*servers) as engine:
             await engine.backend.generate(update(0))
             home = serving(servers)
-            home.chat = lambda _: HANG
+            home.chat = lambda _: (503, b"")
             checks = home.paths().count("/health")
             await engine.backend.generate(update(0))
 
             await eventually(lambda: home.paths().count("/health") > checks)
             await eventually(lambda: engine.status.condition is Condition.OK)
 
-    async def test_a_server_that_is_late_once_stays(self, servers: list[FakeVllm]) -> None:
-        late = iter([HANG])
+    async def test_a_server_that_fails_a_check_once_stays(self, servers: list[FakeVllm]) -> None:
+        failing = iter([RESET])
         reply = servers[0]._reply
 
-        async with running(servers[0], probe_interval_s=0.01, connect_timeout_s=0.05) as engine:
+        async with running(servers[0], probe_interval_s=0.01) as engine:
             conditions = set()
-            servers[0]._reply = lambda request: next(late, None) or reply(request)
-            await servers[0].hanging.wait()
+            servers[0]._reply = lambda request: next(failing, None) or reply(request)
             seen = len(servers[0].received)
-            while len(servers[0].received) < seen + 4:
+            while len(servers[0].received) < seen + 6:
                 conditions.add(engine.status.condition)
                 await asyncio.sleep(0.002)
 
