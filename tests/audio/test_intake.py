@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.audio.test_opus import ENCODER_DELAY, encoded, lag_and_correlation, ogg
+from tests.audio.opus_material import ENCODER_DELAY, encoded, lag_and_correlation, ogg
 
 from qwen3_asr_realtime.audio.errors import AudioError
 from qwen3_asr_realtime.audio.intake import AudioIntake

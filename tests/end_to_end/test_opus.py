@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pybase64
 import pytest
-from tests.audio.test_opus import encoded, ogg
+from tests.audio.opus_material import encoded, ogg
 
 from harness import english_clips, transcribe
 from qwen3_asr_realtime.client.local_server import LocalServer

@@ -167,3 +167,8 @@ class HearingStream:
     def close(self) -> None:
         self._engine.open_streams -= not self._closed
         self._closed = True
+
+
+def only(kind, reply):
+    """A reply to finals or to partials; the others are answered at once."""
+    return lambda call: reply if call.final == (kind == "final") else Reply()

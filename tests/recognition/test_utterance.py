@@ -2,26 +2,18 @@ import asyncio
 import itertools
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
-from tests.recognition.hearing import BROKEN, HANGING, HearingEngine, Reply, silence, text, words
+from tests.recognition.hearing import BROKEN, HANGING, HearingEngine, Reply, only, silence, text, words
 from tests.recognition.talk import CADENCE, Talk, other_decode
 from tests.recognition.virtual_time import everything_ready, run
 
-from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, Priority
-from qwen3_asr_realtime.recognition.backlog import Backlog
+from qwen3_asr_realtime.engines.base import Hypothesis, Priority
 from qwen3_asr_realtime.recognition.previews import PREVIEW_INTERVAL_S
 from qwen3_asr_realtime.recognition.recogniser import Recogniser
 from qwen3_asr_realtime.recognition.utterance import TAIL_SAMPLES
 from qwen3_asr_realtime.samples import SAMPLE_RATE
-
-
-def only(kind, reply):
-    """A reply to finals or to partials; the others are answered at once."""
-    return lambda call: reply if call.final == (kind == "final") else Reply()
 
 
 class TestCadence:
@@ -361,237 +353,6 @@ class TestFinal:
         assert talk.ends == [("completed", "Guten Tag. Hello.", "de")]
 
 
-class TestLongSpeech:
-    @pytest.mark.parametrize("speed", [1, 1000])
-    async def test_is_cut_into_segments_whose_finals_are_joined(self, speed):
-        talk = Talk(HearingEngine())
-        talk.start()
-        await talk.say(words(120), speed=speed)
-        talk.stop()
-        await talk.finish()
-
-        assert talk.transcript == text(1, 120)
-        assert len(talk.engine.finals) >= 4
-        assert all(call.n_samples <= 15 * SAMPLE_RATE for call in talk.engine.calls)
-        assert " ".join(call.text for call in talk.engine.finals) == text(1, 120)
-
-    async def test_that_is_cut_in_the_silence_after_it_loses_no_word(self):
-        """Of the segment that begins at the cut, nothing but silence is still to come."""
-        talk = Talk(HearingEngine())
-        talk.start()
-        await talk.say(np.concatenate([words(20), silence(0.3), words(9, first=21), silence(0.8)]))
-        talk.stop()
-        await talk.finish()
-
-        assert len(talk.engine.finals) == 2
-        assert talk.transcript == text(1, 29)
-
-    async def test_that_goes_on_in_another_utterance_gives_all_of_it_to_that_one(self):
-        talk = Talk(HearingEngine())
-        talk.start()
-        await talk.say(words(20))
-        talk.utterance.end_segment(8 * SAMPLE_RATE, goes_on=True)
-        await talk.finish()
-
-        (final,) = talk.engine.finals
-        assert (final.n_samples, final.following_samples) == (8 * SAMPLE_RATE, 0)
-
-    async def test_a_short_word_after_a_cut_is_heard(self):
-        """The cut leaves 100 ms of silence and as much speech, less than what is worth decoding by itself."""
-        talk = Talk(HearingEngine())
-        talk.start()
-        await talk.say(np.concatenate([words(29), silence(0.1), words(1, first=30)[:1600], silence(0.8)]))
-        talk.stop()
-        await talk.finish()
-
-        assert [call.n_samples for call in talk.engine.finals][1:] == [1600 + 1600 + TAIL_SAMPLES]
-
-    async def test_what_is_final_is_not_decoded_again(self):
-        talk = Talk(HearingEngine())
-        talk.start()
-        await talk.say(words(120))
-        talk.stop()
-        await talk.finish()
-
-        done = 0
-        for call in talk.engine.calls:
-            assert int(call.text.split()[0][1:]) > done
-            if call.final:
-                done = int(call.text.split()[-1][1:])
-
-    async def test_segments_are_decoded_while_speech_goes_on(self):
-        talk = Talk(HearingEngine())
-        talk.start()
-        await talk.say(words(120))
-
-        assert len(talk.engine.finals) >= 3
-        assert talk.ends == []
-
-    @settings(deadline=None, max_examples=40)
-    @given(pieces=st.lists(st.integers(1_000, 100_000), min_size=1, max_size=12))
-    def test_the_same_audio_in_any_pieces_gives_the_same_segments_and_text(self, pieces):
-        async def scenario():
-            talk = Talk(HearingEngine())
-            talk.start()
-            audio = words(70)
-            for piece in itertools.cycle(pieces):
-                talk.add(audio[:piece])
-                audio = audio[piece:]
-                if not len(audio):
-                    break
-            talk.stop()
-            await talk.finish()
-            assert talk.transcript == text(1, 70)
-            return [call.text for call in talk.engine.finals]
-
-        assert run(scenario()) == [text(1, 19), text(20, 37), text(38, 56), text(57, 70)]
-
-
-class TestFaults:
-    async def test_a_failed_partial_is_harmless(self):
-        talk = Talk(HearingEngine(lambda call: BROKEN if call.n_samples == SAMPLE_RATE else Reply()))
-        talk.start()
-        await talk.say(words(4))
-        talk.stop()
-        await talk.finish()
-
-        assert talk.engine.calls[0].ended == "failed"
-        assert (talk.utterance.ledger.errors, talk.utterance.ledger.timeouts) == (1, 0)
-        assert (talk.previews[0].text, talk.previews[0].stash) == ("", text(1, 3))
-        assert talk.transcript == text(1, 4)
-
-    async def test_a_partial_that_hangs_is_given_up(self):
-        hanging = Reply(latency_s=math.inf, stopping_s=0.3)
-        talk = Talk(HearingEngine(lambda call: hanging if call.n_samples == SAMPLE_RATE else Reply()))
-        talk.start()
-        await talk.say(words(24))
-
-        hung, next_ = talk.engine.calls[:2]
-        assert hung.ended == "cancelled"
-        assert next_.began_s == pytest.approx(hung.began_s + CADENCE.timeout_s + hanging.stopping_s)
-        assert talk.engine.most_running == 1
-        assert talk.previews != []
-        assert (talk.utterance.ledger.errors, talk.utterance.ledger.timeouts) == (0, 1)
-
-    async def test_a_failed_final_is_tried_once_more(self):
-        replies = iter([BROKEN, Reply()])
-        talk = Talk(HearingEngine(lambda call: next(replies) if call.final else Reply()))
-        talk.start()
-        await talk.say(words(4))
-        talk.stop()
-        await talk.finish()
-
-        assert [call.ended for call in talk.engine.finals] == ["failed", "answered"]
-        assert talk.transcript == text(1, 4)
-
-    async def test_a_final_that_hangs_is_tried_once_more_and_then_fails(self):
-        talk = Talk(HearingEngine(only("final", HANGING)))
-        talk.start()
-        talk.add(words(4))
-        talk.stop()
-        await talk.finish()
-
-        assert [(call.began_s, call.ended) for call in talk.engine.finals] == [
-            (pytest.approx(0), "cancelled"),
-            (pytest.approx(10), "cancelled"),
-        ]
-        assert asyncio.get_running_loop().time() == pytest.approx(20)
-        assert talk.ends == [("failed", "server_error", "Recognition failed.")]
-        assert talk.utterance.ledger.timeouts == 2
-        talk.assert_nothing_left()
-
-    async def test_fails_only_once_it_is_finished(self):
-        """Before, its item is not committed; and a last partial is never passed off as a final."""
-        talk = Talk(HearingEngine(only("final", BROKEN)))
-        talk.start()
-        await talk.say(words(4))
-        talk.stop()
-        await asyncio.sleep(5)
-        assert talk.ends == []
-        talk.start()
-        await talk.say(words(4, first=5))
-        talk.stop()
-        await asyncio.sleep(5)
-        assert talk.ends == []
-        await talk.finish()
-
-        assert talk.ends == [("failed", "server_error", "Recognition failed.")]
-        assert len(talk.engine.finals) == 2
-        assert not any("w5" in call.text for call in talk.engine.calls)
-        talk.assert_nothing_left()
-
-    async def test_a_failure_holds_nobody_up(self):
-        """What waits behind it will not be recognised any more; the client could never commit were it still counted."""
-        talk = Talk(
-            HearingEngine(only("final", Reply(latency_s=1, error=EngineError("x")))), backlog=Backlog(SAMPLE_RATE)
-        )
-        talk.start()
-        talk.add(words(120))
-        assert talk.backlog.amount > 30 * SAMPLE_RATE
-        async with asyncio.timeout(60):
-            await talk.backlog.room()
-
-        talk.add(words(120, first=121))
-        assert talk.backlog.amount == 0
-        talk.stop()
-        await talk.finish()
-        talk.assert_nothing_left()
-
-    async def test_a_recording_that_is_sent_at_once_keeps_no_speaker_waiting(self):
-        """Its sentences wait behind what others say, and others' finals are still begun early."""
-        talk = Talk(HearingEngine(), backlog=Backlog(10 * SAMPLE_RATE))
-        talk.start()
-        talk.add(words(12))
-        talk.stop()
-        async with other_decode(talk.scheduler):
-            talk.utterance.finish()
-            await everything_ready()
-            assert talk.scheduler.waiting == 1
-            assert not talk.scheduler.finals_wait
-        await talk.task
-        assert talk.transcript == text(1, 12)
-        assert [call.priority for call in talk.engine.finals] == [Priority.RECORDING]
-
-    @pytest.mark.parametrize(("kind", "end"), [("partial", "completed"), ("final", "failed")])
-    async def test_a_defect_of_the_engine_harms_no_more_than_a_failure_and_is_not_hidden(self, kind, end):
-        defect = ZeroDivisionError("defect")
-        talk = Talk(HearingEngine(only(kind, Reply(error=defect))))
-        talk.start()
-        with capture_logs() as logs:
-            await talk.say(words(4))
-            talk.stop()
-            await talk.finish()
-
-        assert [how for how, *_ in talk.ends] == [end]
-        assert defect in [line.get("exc_info") for line in logs if line["log_level"] == "error"]
-        talk.assert_nothing_left()
-
-
-class TestCancellation:
-    @pytest.mark.parametrize("kind", ["partial", "final"])
-    @pytest.mark.parametrize("state", ["waiting for a slot", "decoding", "between decodes", "failed"])
-    async def test_gives_everything_back(self, kind, state):
-        reply = {"decoding": Reply(latency_s=math.inf, stopping_s=0.3), "failed": BROKEN}.get(state, Reply())
-        talk = Talk(HearingEngine(only(kind, reply)))
-        talk.start()
-        async with other_decode(talk.scheduler):
-            await talk.say(words(4))
-            if kind == "final":
-                talk.stop()
-            await everything_ready()
-            if state == "waiting for a slot":
-                assert talk.scheduler.waiting == 1
-                talk.task.cancel()
-                await everything_ready()
-        await everything_ready()
-        talk.task.cancel()
-        await asyncio.gather(talk.task, return_exceptions=True)
-
-        assert talk.task.cancelled()
-        assert talk.ends == []
-        talk.assert_nothing_left()
-
-
 STEPS = st.lists(
     st.tuples(st.just("say"), st.floats(0.1, 8))
     | st.tuples(st.just("dump"), st.floats(0.1, 20))
@@ -599,6 +360,8 @@ STEPS = st.lists(
     | st.tuples(st.just("turn"), st.just(0.0)),
     max_size=8,
 )
+
+
 REPLIES = st.lists(
     st.sampled_from([Reply(), Reply(), Reply(latency_s=0.3), Reply(latency_s=4), BROKEN, HANGING]),
     min_size=1,

@@ -24,6 +24,7 @@ SETTINGS = {
     "DRAIN_TIMEOUT_SEC": "10",  # a sentence of seven seconds ends by itself
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "13",
     "MAX_BACKLOG_SEC": "10",
+    "MAX_FRAME_MIB": "4",  # twice as much waits for its turn, of each client
     "LOG_FORMAT": "json",
     "RAY_AUTH_MODE": "token",  # with a token of its own, which Ray would else write into the home folder
     # Ray's own processes are spared, on a machine that others use as well.

@@ -1,18 +1,31 @@
+"""Opus in Ogg, cut anywhere and damaged in every way."""
+
 import contextlib
-import io
-import re
-import struct
 import tracemalloc
-from collections.abc import Iterable, Sequence
 from itertools import pairwise, zip_longest
 
-import av
 import numpy as np
 import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.audio.test_ogg import FIRST, LAST, page, segmented
+from tests.audio.opus_material import (
+    BAD_PACKET,
+    DAMAGED_PACKET,
+    ENCODER_DELAY,
+    ENCODERS,
+    FRAME,
+    decoded,
+    encoded,
+    head,
+    lag_and_correlation,
+    likeness_due,
+    ogg,
+    pages_of,
+    similar,
+    stream,
+)
+from tests.audio.test_ogg import FIRST, page
 
 from qwen3_asr_realtime.audio.errors import AudioError
 from qwen3_asr_realtime.audio.ogg import CAPTURE
@@ -22,122 +35,8 @@ from qwen3_asr_realtime.audio.opus import (
     PACKET_SAMPLES_MAX,
     PUSH_SAMPLES_MAX,
     OpusDecoder,
-    packet_samples,
 )
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
-
-ENCODER_DELAY = 312
-"""What libopus puts before the audio, at 48 kHz."""
-
-FRAME = 960
-"""Samples of a packet of 20 ms."""
-
-BAD_PACKET = b"\x4b\xff\xff"
-"""63 frames of 20 ms."""
-
-DAMAGED_PACKET = b"\x4a\xfe\x10"
-"""Two frames of 20 ms, the first of them longer than the packet."""
-
-
-def encoded(samples: Samples, *, rate: int = SAMPLE_RATE, channels: int = 1, **options: str) -> list[bytes]:
-    """Raw packets at 32 kbit/s of the whole frames in `samples`, which both channels get."""
-    layout = "mono" if channels == 1 else "stereo"
-    codec = av.AudioCodecContext.create("libopus", "w")
-    codec.sample_rate, codec.layout, codec.format, codec.options = rate, layout, "s16", options
-    codec.bit_rate = 32_000
-    codec.open()
-    frames = [frame_of(samples[at : at + codec.frame_size], rate, channels, at)
-              for at in range(0, len(samples) - codec.frame_size + 1, codec.frame_size)]  # fmt: skip
-    return [bytes(packet) for frame in [*frames, None] for packet in codec.encode(frame)]
-
-
-def ogg(
-    samples: Samples, *, rate: int = SAMPLE_RATE, channels: int = 1, codec: str = "libopus", **options: str
-) -> bytes:
-    """An Ogg file of Opus at 32 kbit/s, in pages of 0.2 s."""
-    file = io.BytesIO()
-    layout = "mono" if channels == 1 else "stereo"
-    with av.open(file, "w", format="ogg", options={"page_duration": "200000"}) as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout, options=options)
-        stream.bit_rate = 32_000
-        container.mux(stream.encode(frame_of(samples, rate, channels, 0)))
-        container.mux(stream.encode(None))
-    return file.getvalue()
-
-
-def frame_of(samples: Samples, rate: int, channels: int, position: int) -> av.AudioFrame:
-    pcm = np.repeat((samples * 32767).astype(np.int16), channels).reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono" if channels == 1 else "stereo")
-    frame.sample_rate, frame.pts = rate, position
-    return frame
-
-
-def pages_of(data: bytes) -> list[bytes]:
-    return re.split(rb"(?=OggS)", data)[1:]
-
-
-def head(
-    *, pre_skip: int = 0, gain: int = 0, channels: int = 1, family: int = 0, table: bytes = b"", version: int = 1
-) -> bytes:
-    """The first page of a stream."""
-    packet = struct.pack("<8sBBHIhB", b"OpusHead", version, channels, pre_skip, 44100, gain, family) + table
-    return page([packet], 0, flags=FIRST)
-
-
-def stream(pages: Sequence[Sequence[bytes]], *, last: int = LAST, trim: int = 0) -> list[bytes]:
-    """Pages with these packets, after a header and a page of comments."""
-    made = [head(), page([b"OpusTags"], 1)]
-    granule = 0
-    for sequence, packets in enumerate(pages, 2):
-        ends = sequence == len(pages) + 1
-        granule += sum(map(packet_samples, packets)) - (trim if ends else 0)
-        segments = [segment for packet in packets for segment in segmented(packet)]
-        made.append(page(segments, sequence, granule=granule, flags=last if ends else 0))
-    return made
-
-
-def decoded(pushes: Iterable[bytes], decoder: OpusDecoder | None = None) -> Samples:
-    decoder = decoder or OpusDecoder(SAMPLE_RATE)
-    return np.concatenate([*(decoder.decode(data) for data in pushes), decoder.flush()])
-
-
-def lag_and_correlation(samples: Samples, reference: Samples) -> tuple[int, float]:
-    """How many samples later `samples` says what `reference` says, and how alike they are then."""
-    size = len(samples) + len(reference)
-    likeness = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(reference, size).conj(), size)
-    best = int(np.argmax(likeness))
-    lag = best if best < len(samples) else best - size
-    return lag, float(likeness[best] / np.linalg.norm(samples) / np.linalg.norm(reference))
-
-
-@pytest.fixture(scope="module")
-def clip(speech: Samples) -> Samples:
-    """Two and a bit seconds, no whole number of frames."""
-    return speech[: 2 * SAMPLE_RATE + 4321]
-
-
-@pytest.fixture(scope="module")
-def clip48(clip: Samples) -> Samples:
-    return soxr.resample(clip, SAMPLE_RATE, OPUS_RATE)
-
-
-@pytest.fixture(scope="module")
-def packets(clip: Samples) -> list[bytes]:
-    return encoded(clip)
-
-
-ENCODERS = [
-    {},
-    {"application": "voip"},
-    {"application": "lowdelay"},
-    {"frame_duration": "2.5"},
-    {"frame_duration": "60"},
-    {"frame_duration": "120"},
-]
-
-
-def likeness_due(options: dict[str, str]) -> float:
-    return 0.8 if options.get("application") == "voip" else 0.94  # for voice, the encoder takes the lowest tones out
 
 
 @pytest.mark.parametrize("options", ENCODERS, ids=lambda options: " ".join(options.values()) or "default")
@@ -180,78 +79,6 @@ def test_ogg_comes_byte_by_byte(clip: Samples) -> None:
     assert np.array_equal(decoded(data[at : at + 1] for at in range(len(data))), decoded([data]))
 
 
-@pytest.mark.parametrize("options", ENCODERS, ids=lambda options: " ".join(options.values()) or "default")
-@pytest.mark.parametrize("channels", [1, 2])
-def test_raw_packets_are_decoded(clip: Samples, clip48: Samples, channels: int, options: dict[str, str]) -> None:
-    packets = encoded(clip, channels=channels, **options)
-    samples = decoded(packets)
-    assert len(samples) == sum(map(packet_samples, packets))
-    lag, correlation = lag_and_correlation(samples, clip48)
-    assert 0 <= lag <= ENCODER_DELAY
-    assert correlation > likeness_due(options)
-
-
-def test_stereo_is_averaged(clip: Samples) -> None:
-    codec = av.AudioCodecContext.create("libopus", "w")
-    codec.sample_rate, codec.layout, codec.format, codec.bit_rate = OPUS_RATE, "stereo", "flt", 256_000
-    tone = np.sin(np.arange(FRAME * 20) * 2 * np.pi * 440 / OPUS_RATE).astype(np.float32) / 2
-    left = np.stack([tone, np.zeros_like(tone)], axis=1).reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(left, format="flt", layout="stereo")
-    frame.sample_rate = OPUS_RATE
-    samples = decoded([bytes(packet) for frame in (frame, None) for packet in codec.encode(frame)])
-    assert np.abs(samples[FRAME * 5 : FRAME * 15]).max() == pytest.approx(0.25, abs=0.02)
-
-
-def test_packets_as_good_as_empty_last_as_long_as_others(packets: list[bytes]) -> None:
-    samples = decoded([*packets, *(packets[-1][:1] for _ in range(50)), *packets])
-    assert len(samples) == (2 * len(packets) + 50) * FRAME
-    pause = samples[(len(packets) + 25) * FRAME : (len(packets) + 50) * FRAME]
-    assert np.abs(pause).max() < 0.01
-
-
-@pytest.mark.parametrize("configuration", range(32))
-@pytest.mark.parametrize("frames", [1, 2, 3])
-def test_length_of_every_kind_of_packet_is_known(configuration: int, frames: int) -> None:
-    packet = bytes([configuration << 3 | 3, frames])
-    size = packet_samples(packet)
-    if size:
-        assert len(decoded([packet])) == size
-    else:
-        assert (configuration, frames) in {(3, 3), (7, 3), (11, 3)}  # 180 ms
-
-
-@settings(deadline=None, max_examples=500)
-@given(packet=st.binary(min_size=1, max_size=200).filter(lambda packet: not CAPTURE.startswith(packet[:4])))
-def test_any_packet_has_its_stated_length_or_is_refused(packet: bytes) -> None:
-    try:
-        samples = decoded([packet])
-    except AudioError:
-        return
-    assert len(samples) == packet_samples(packet) > 0
-    assert np.isfinite(samples).all()
-
-
-def test_no_packet_begins_like_ogg() -> None:
-    decoder = av.AudioCodecContext.create("libopus", "r")
-    for size in range(1, 300):
-        for packet in (b"O"[:size], b"Og" + bytes(size), b"Op" + bytes(size), CAPTURE + bytes(size)):
-            with pytest.raises(av.FFmpegError):
-                decoder.decode(av.Packet(packet))
-
-
-def test_bad_raw_packet_harms_only_itself(packets: list[bytes]) -> None:
-    decoder = OpusDecoder(SAMPLE_RATE)
-    audio = []
-    for packet in packets:
-        for bad in (BAD_PACKET, DAMAGED_PACKET):
-            with pytest.raises(AudioError, match="not a valid Opus packet") as caught:
-                decoder.decode(bad)
-            assert caught.value.field == "audio"
-        audio.append(decoder.decode(packet))
-    assert np.array_equal(np.concatenate(audio), decoded(packets))
-    assert decoder.decode(b"").size == 0
-
-
 def test_bad_packet_in_a_page_is_concealed(packets: list[bytes]) -> None:
     packets = packets[:60]
     sound = decoded(stream([packets[:30], packets[30:]]))
@@ -270,10 +97,6 @@ def test_packet_of_unknown_length_leaves_nothing(packets: list[bytes], bad: byte
     packets = packets[:20]
     samples = decoded(stream([[*packets[:10], bad, *packets[10:]]]))
     assert np.array_equal(samples, decoded(packets))
-
-
-def similar(samples: Samples, reference: Samples) -> bool:
-    return len(samples) == len(reference) and float(np.corrcoef(samples, reference)[0, 1]) > 0.98
 
 
 @pytest.mark.parametrize("damage", ["lost", "damaged", "cut"])
