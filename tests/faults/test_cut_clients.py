@@ -18,7 +18,7 @@ from tests.faults.watched import (
     reset,
     watched_server,
 )
-from tests.server.harness import Client, Server, eventually
+from tests.server.harness import Client, Server, eventually, reached
 from websockets.exceptions import ConnectionClosed
 
 from qwen3_asr_realtime.engines.scripted import Call, Reply, counted_words
@@ -115,7 +115,7 @@ async def test_in_the_middle_of_a_flood(go_forward: bytes) -> None:
                     await client.append(go_forward * 4)
 
             flooding = asyncio.create_task(flood())
-            await eventually(lambda: server.is_holding_back(client))
+            await eventually(lambda: reached(server, "MAX_BACKLOG_SEC") > 0 and server.is_holding_back(client))
             reset(client)
             with pytest.raises(ConnectionClosed):
                 await flooding
