@@ -76,7 +76,7 @@ async def test_the_port_for_operators_is_one_of_the_running_server() -> None:
 
 
 async def test_the_port_for_operators_waits_for_no_request_either() -> None:
-    with free_port() as port:
+    with reserved_port() as port:
         async with running_server(metrics_port=port, request_timeout_sec=0.2, max_pending_connections=1) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET / HT")
