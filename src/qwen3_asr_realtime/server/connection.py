@@ -127,7 +127,8 @@ class Connection:
         else:
             outputs = self._session.receive(event)
         await self._carry_out(outputs)
-        await self._carry_out(self._session.settled())
+        if after := self._session.settled():
+            await self._carry_out(after)
 
     async def expire(self) -> None:
         """The client has been silent for too long."""
@@ -192,7 +193,7 @@ class Connection:
             for first in range(0, len(data), SLICE_BYTES):
                 if self._speaker.backlog.is_full:
                     self._reporting.metrics.limits_reached.labels("MAX_BACKLOG_SEC").inc()
-                await self._speaker.backlog.room()
+                    await self._speaker.backlog.room()
                 if self._speaker.backlog.is_lifted:  # the session has been cut
                     return
                 piece = data[first : first + SLICE_BYTES]

@@ -52,7 +52,8 @@ class Inbox:
             return
         self._waiting.add(len(frame) + FRAME_BYTES)
         self._frames.put_nowait(frame)
-        await self._waiting.room()
+        if self._waiting.is_full:
+            await self._waiting.room()
 
     def tell(self, notice: Notice) -> None:
         """Add something that is no frame."""
