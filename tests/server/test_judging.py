@@ -1,11 +1,11 @@
 """Detection in one thread for all connections. Where a call of the model has to last, it lasts until it is let go."""
 
 import asyncio
+from pathlib import Path
 from threading import Event
 
 import numpy as np
 import pytest
-from tests.server.conftest import SPEECH
 from tests.server.harness import eventually, running_server
 
 from qwen3_asr_realtime.audio.files import read_samples
@@ -16,6 +16,8 @@ from qwen3_asr_realtime.vad.detector import SpeechAudio, SpeechDetector
 from qwen3_asr_realtime.vad.endpointing import EndpointingParameters
 from qwen3_asr_realtime.vad.frames import FRAME_SAMPLES
 from qwen3_asr_realtime.vad.silero import CONTEXT_SAMPLES, FRAMES_MAX, Frames, SileroModel, SileroState
+
+SPEECH = Path(__file__).parents[1] / "speech"
 
 
 def frames_of(count: int) -> Frames:
