@@ -56,6 +56,8 @@ def light_websocket(heads: Heads, on_unread: Callable[[], object]) -> type[async
             heads.waiting.discard(self)
             super().connection_lost(exc)
             self.conn.parser.close()
+            if self.handshake_initiated:
+                self.scope.pop(ON_SESSION, None)  # type: ignore[misc] # it is ours
             if isinstance(exc, TimeoutError):
                 on_unread()
 
