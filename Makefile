@@ -12,7 +12,7 @@ PATIENTLY := -o faulthandler_timeout=1200
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
-	test test-basic test-vad test-faults test-sdk test-asyncapi test-vllm test-image test-cluster vllm-cpu \
+	test test-basic test-vad test-faults test-sdk test-asyncapi test-web test-vllm test-image test-cluster vllm-cpu \
 	conformance mutations lint types bench \
 	docker-build docker-build-gpu docker-run clean clean-all
 
@@ -99,6 +99,10 @@ test-sdk: dev-tools ## Run the official SDKs, each in an environment of its own,
 test-asyncapi: dev-tools ## Validate /asyncapi.json with the official parser (needs node, npm and its registry)
 	$(BIN)/pytest $(PATIENTLY) tests/asyncapi
 
+test-web: $(UV) ## Try the web page in Chromium, which the system has to have (Debian, Ubuntu: apt install chromium)
+	@$(ADD) --extra dev --extra browser
+	UV=$(UV) $(BIN)/pytest $(PATIENTLY) tests/web
+
 test-vllm: vllm-cpu ## Run the real vLLM engine, on the CPU with random weights, through the server
 	.venv-vllm/bin/python -m pytest $(PATIENTLY) tests/vllm
 
@@ -156,5 +160,5 @@ clean: ## Remove caches
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
-clean-all: clean ## Remove caches, .venv, .venv-vllm, .venv-cluster, .asyncapi, uv.lock and the project's own uv
-	rm -rf .venv .venv-vllm .venv-cluster .uv .asyncapi uv.lock
+clean-all: clean ## Remove caches, .venv, .venv-vllm, .venv-cluster, .asyncapi, .screenshots, uv.lock and the project's own uv
+	rm -rf .venv .venv-vllm .venv-cluster .uv .asyncapi .screenshots uv.lock

@@ -8,7 +8,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from qwen3_asr_realtime.audio.files import pcm16_bytes, read_samples
 
-APART = {Path(__file__).parent / room for room in ("asyncapi", "cluster/live", "faults", "sdk", "vllm")}
+APART = {Path(__file__).parent / room for room in ("asyncapi", "cluster/live", "faults", "sdk", "vllm", "web")}
 """Rooms that take minutes, or an environment of their own. They run only where they are asked for by name."""
 
 EXAMPLES = Path(__file__).parents[1] / ".hypothesis" / "examples"

@@ -167,6 +167,8 @@ class Settings(BaseSettings):
     """Addresses and networks of proxies whose `X-Forwarded-For` and `-Proto` are believed; `*`: all."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Port for /metrics and /stats, which the public one then does not have; 0: the same port."""
+    demo_page: bool = True
+    """Whether the web page is served at /demo. It holds nothing secret, and a key is asked for by the WebSocket."""
 
     # --- limits ---
     max_header_kib: int = Field(default=32, ge=4, le=1024)

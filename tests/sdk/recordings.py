@@ -18,9 +18,11 @@ def clips_of_a_minute() -> list[Clip]:
     return chosen
 
 
-def write_wav(path: Path, samples: Samples) -> None:
+def write_wav(path: Path, samples: Samples) -> Path:
+    """Write samples to a file; return its path."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
         file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return path

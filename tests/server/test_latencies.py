@@ -35,6 +35,15 @@ def test_old_ones_are_forgotten() -> None:
     assert latencies.percentiles("final").count == 0
 
 
+def test_old_ones_are_forgotten_also_where_nobody_asks() -> None:
+    now_s = 0.0
+    latencies = Latencies(lambda: now_s)
+    for _ in range(100):
+        latencies.add(ledger(1.0))
+        now_s += WINDOW_S / 10
+    assert len(latencies._recent) <= 11
+
+
 def test_an_utterance_without_a_decision_counts_for_its_partial_only() -> None:
     latencies = Latencies()
     latencies.add(Ledger(speech_found_s=1.0, first_preview_s=1.5))

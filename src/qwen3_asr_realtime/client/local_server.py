@@ -56,8 +56,9 @@ def local_server(
     log_path: Path | None = None,
     command: Sequence[str] = SERVE_COMMAND,
     start_timeout_s: float = START_TIMEOUT_S,
+    port: int = 0,
 ) -> Iterator[LocalServer]:
-    """Run a server on a free port of the loopback interface for as long as the context lasts.
+    """Run a server on a port of the loopback interface for as long as the context lasts.
 
     The process is in a group of its own: Ctrl-C reaches the code in the context, which stops the server on its way out.
 
@@ -67,12 +68,16 @@ def local_server(
         log_path: File for the server's output, overwritten; a temporary one if None.
         command: Program and arguments that start the server.
         start_timeout_s: Longest wait for a green `/health`, in seconds.
+        port: Where; 0 for any that is free.
 
     Raises:
         ServerStartError: The process ended or stayed unhealthy.
     """
-    with tempfile.TemporaryDirectory(prefix="qwen3-asr-realtime-") as folder, reserved_port() as port:
-        settings = {"SERVER_HOST": _HOST, "SERVER_PORT": str(port)}
+    with (
+        tempfile.TemporaryDirectory(prefix="qwen3-asr-realtime-") as folder,
+        contextlib.nullcontext(port) if port else reserved_port() as chosen_port,
+    ):
+        settings = {"SERVER_HOST": _HOST, "SERVER_PORT": str(chosen_port)}
         log_file = log_path or Path(folder, "server.log")
         with log_file.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - the caller's own command, no shell
@@ -84,9 +89,11 @@ def local_server(
                 process_group=0,
             )
             try:
-                _wait_until_healthy(process, port, start_timeout_s, log_file)
+                _wait_until_healthy(process, chosen_port, start_timeout_s, log_file)
                 yield LocalServer(
-                    url=f"ws://{_HOST}:{port}/api-ws/v1/realtime", http_url=f"http://{_HOST}:{port}", pid=process.pid
+                    url=f"ws://{_HOST}:{chosen_port}/api-ws/v1/realtime",
+                    http_url=f"http://{_HOST}:{chosen_port}",
+                    pid=process.pid,
                 )
             finally:
                 _stop(process)

@@ -8,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from qwen3_asr_realtime import __version__
 from qwen3_asr_realtime.server.address import REALTIME_PATH
+from qwen3_asr_realtime.server.demo import PAGE_PATH, DemoPage
 from qwen3_asr_realtime.server.doors import with_doors
 from qwen3_asr_realtime.server.origins import parsed_origins
 from qwen3_asr_realtime.server.pages import operator_pages, public_pages
@@ -49,6 +50,8 @@ def create_app(service: Service, on_started: Callable[[], None]) -> FastAPI:
     async def realtime(websocket: WebSocket) -> None:
         await serve_realtime(websocket, service)
 
+    if service.settings.demo_page:
+        app.mount(PAGE_PATH, DemoPage())
     for path in REALTIME_PATHS:
         app.add_api_websocket_route(path, realtime)
     return app

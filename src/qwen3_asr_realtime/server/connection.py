@@ -213,7 +213,8 @@ class Connection:
             piece = samples[first : first + SLICE_SAMPLES]
             position = self._detector.position + len(piece)
             self._speaker.arrivals.note(position, asyncio.get_running_loop().time())
-            await self._carry_out(self._session.audio_received(position))
+            if outputs := self._session.audio_received(position):
+                await self._carry_out(outputs)
             await self._heard(await self._detect(piece))
             await self._pace.take(len(piece) / SAMPLE_RATE)
 

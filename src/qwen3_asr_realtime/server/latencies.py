@@ -50,12 +50,18 @@ class Latencies:
         if ledger.first_partial_s is not None:
             times_ms["first_partial"] = 1000 * ledger.first_partial_s
         self._recent.append((self._now_s(), times_ms))
+        self._forget()
 
     def percentiles(self, name: str) -> Percentiles:
         """Of one latency: `final`, `final_wait`, `first_partial` or a part of a final, over the last five minutes."""
-        since_s = self._now_s() - WINDOW_S
-        values = sorted(times[name] for at_s, times in self._recent if at_s >= since_s and name in times)
+        self._forget()
+        values = sorted(times[name] for _, times in self._recent if name in times)
         return Percentiles(len(values), *(_rank(values, share) for share in (0.5, 0.95, 0.99)))
+
+    def _forget(self) -> None:
+        since_s = self._now_s() - WINDOW_S
+        while self._recent and self._recent[0][0] < since_s:
+            self._recent.popleft()
 
 
 def _rank(values: Sequence[float], share: float) -> float | None:

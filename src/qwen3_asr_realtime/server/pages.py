@@ -14,6 +14,7 @@ from qwen3_asr_realtime.engines.base import Condition
 from qwen3_asr_realtime.server.address import REALTIME_PATH
 from qwen3_asr_realtime.server.asyncapi import asyncapi_document
 from qwen3_asr_realtime.server.counting import RETRY_AFTER_S
+from qwen3_asr_realtime.server.demo import PAGE_PATH
 from qwen3_asr_realtime.server.rendering import http_page, realtime_page
 from qwen3_asr_realtime.server.service import Service
 from qwen3_asr_realtime.server.stats import Stats, collect_stats
@@ -37,6 +38,7 @@ class ServiceInformation:
     openapi: str
     realtime_docs: str
     asyncapi: str
+    demo: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def public_pages(service: Service) -> APIRouter:
             openapi="/openapi.json",
             realtime_docs="/docs/realtime",
             asyncapi="/asyncapi.json",
+            demo=f"{PAGE_PATH}/" if service.settings.demo_page else None,
         )
 
     @pages.get("/health", summary="Whether process and engine work")
