@@ -50,9 +50,8 @@ def deaf() -> None:
 
     async def listen(self: connection.Connection, samples: Samples) -> None:
         self._detector._judged += len(samples)
-        if len(samples):
-            if outputs := self._session.audio_received(self._detector.position):
-                await self._carry_out(outputs)
+        if len(samples) and (outputs := self._session.audio_received(self._detector.position)):
+            await self._carry_out(outputs)
 
     connection.Connection._listen = listen  # type: ignore[method-assign] # the step that would detect
     settings = load_settings()
