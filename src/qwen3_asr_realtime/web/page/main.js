@@ -51,14 +51,16 @@ conversation.addEventListener("frame", ({ detail }) => inspector.add(detail));
 conversation.addEventListener("problem", ({ detail }) => notice("server", { message: detail.message }));
 conversation.addEventListener("state", ({ detail }) => showState(detail));
 byId("disconnect").addEventListener("click", () => sources.disconnect());
-byId("locale").addEventListener("click", () => speak(currentLocale() === "zh" ? "en" : "zh"));
+byId("locale").addEventListener("click", () => {
+  speak(currentLocale() === "zh" ? "en" : "zh");
+  remember({ locale: currentLocale() });
+});
 speak(currentLocale());
 showState({ state: "closed" });
 
 /** Say everything in a language. */
 function speak(locale) {
   useLocale(locale);
-  remember({ locale });
   byId("locale").textContent = locale === "zh" ? "English" : "中文";
   byId("locale").lang = locale === "zh" ? "en" : "zh";
   for (const part of [panel, cards, latency, inspector, sources]) part.refresh();
