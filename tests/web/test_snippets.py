@@ -1,17 +1,15 @@
 """The programs that the page writes: copied, saved and run as they are."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.sdk.conftest import UV
 from tests.web.conftest import SENTENCE, OpenPage
 
 from word_error_rate import word_error_rate
-
-UV = os.environ.get("UV") or shutil.which("uv") or str(Path(__file__).parents[2] / ".uv" / "bin" / "uv")
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -24,9 +22,9 @@ def run(command: list[str], folder: Path) -> str:
 def sdk_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Python with the official SDK."""
     folder = tmp_path_factory.mktemp("sdk")
-    run([str(Path(UV).absolute()), "venv", "--quiet", "--python", sys.executable, "env"], folder)
+    run([UV, "venv", "--quiet", "--python", sys.executable, "env"], folder)
     python = str(folder / "env" / "bin" / "python")
-    run([str(Path(UV).absolute()), "pip", "install", "--quiet", "--python", python, "dashscope"], folder)
+    run([UV, "pip", "install", "--quiet", "--python", python, "dashscope"], folder)
     return python
 
 
