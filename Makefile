@@ -12,7 +12,7 @@ PATIENTLY := -o faulthandler_timeout=1200
 
 .DEFAULT_GOAL := help
 .PHONY: help prod-setup dev-setup start demo sync sync-demo sync-vllm sync-all lock \
-	test test-basic test-vad test-faults test-sdk test-asyncapi test-web test-vllm test-image test-cluster vllm-cpu \
+	test test-basic test-vad test-faults test-sdk test-asyncapi test-web test-languages test-vllm test-image test-cluster vllm-cpu \
 	conformance mutations lint types bench \
 	docker-build docker-build-gpu docker-run clean clean-all
 
@@ -30,8 +30,10 @@ dev-setup: .env $(UV) ## Write .env, install the server, the demo and the tools 
 .env:
 	cp .env.example .env
 
+# A server without the other languages is better than none: whatever becomes of the weights, it starts.
 start: $(UV) ## Install what is missing, run the server until Ctrl-C or SIGTERM
 	$(ADD)
+	@UV=$(UV) $(BIN)/qwen3-asr-realtime models fetch --optional || true
 	exec $(BIN)/python main.py
 
 demo: $(UV) ## Play a recording (AUDIO=file) through a private server and show the text
@@ -116,6 +118,10 @@ vllm-cpu: dev-tools ## Build .venv-vllm, vLLM on the CPU, for those tests and fo
 test-cluster: $(UV) ## Run replicas on a Ray cluster of this machine, in .venv-cluster; kill one, take one away
 	UV_PROJECT_ENVIRONMENT=.venv-cluster $(UV) sync --extra cluster --extra dev
 	.venv-cluster/bin/python -m pytest -W ignore::DeprecationWarning tests/cluster tests/cluster/live
+
+test-languages: dev-tools ## Try the other languages with their real weights, fetched if they are not here (148 MB)
+	UV=$(UV) $(BIN)/qwen3-asr-realtime models fetch whisper-base
+	$(BIN)/pytest tests/languages
 
 conformance: dev-tools ## Hold the server (or URL=... another) against the protocol, line by line
 	$(BIN)/qwen3-asr-realtime conformance $(if $(URL),--url $(URL),--strict)

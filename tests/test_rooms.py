@@ -17,6 +17,7 @@ ROOMS = {
     "audio": {"numpy", "soxr", "av", "pybase64", "samples"},
     "vad": {"numpy", "onnxruntime", "samples", "checksums"},
     "recognition": {"asyncio", "numpy", "structlog", "samples", "text", "engines.base"},
+    "models": {"httpx", "msgspec", "rich", "checksums", "start_error"},
 }
 """What each of the inner rooms may import besides itself and the standard library; neighbours without the package's
 name. asyncio is named like a library: most rooms have no business with it."""

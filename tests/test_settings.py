@@ -112,6 +112,37 @@ def test_context_and_audio_have_to_fit_into_one_request(monkeypatch):
     assert load_settings().max_context_tokens == 484
 
 
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ({}, "/somewhere/.cache/qwen3-asr-realtime/models"),
+        ({"XDG_CACHE_HOME": "/caches"}, "/caches/qwen3-asr-realtime/models"),
+        ({"XDG_CACHE_HOME": "relative"}, "/somewhere/.cache/qwen3-asr-realtime/models"),  # which is to be ignored
+        ({"MODELS_DIR": "/models", "XDG_CACHE_HOME": "/caches"}, "/models"),
+        ({"MODELS_DIR": "~/models"}, "/somewhere/models"),
+    ],
+)
+def test_models_are_kept_where_caches_are_or_where_it_is_said(monkeypatch, given, folder):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name, value in {"HOME": "/somewhere", **given}.items():
+        monkeypatch.setenv(name, value)
+    assert str(load_settings().models_folder) == folder
+
+
+def test_sources_of_models_are_a_list_in_any_case(monkeypatch):
+    assert load_settings().model_source_names == ("huggingface", "modelscope", "packages")
+    monkeypatch.setenv("MODEL_SOURCES", " Packages, ,huggingface")
+    assert load_settings().model_source_names == ("packages", "huggingface")
+    monkeypatch.setenv("MODEL_SOURCES", "")
+    assert load_settings().model_source_names == ()
+
+
+def test_an_unknown_source_of_models_is_named(monkeypatch):
+    monkeypatch.setenv("MODEL_SOURCES", "huggingface,ftp")
+    with pytest.raises(SettingsError, match=r"^MODEL_SOURCES may name huggingface, modelscope, packages, and not ftp$"):
+        load_settings()
+
+
 @pytest.mark.parametrize("name", ["API_KEYS", "VLLM_API_KEY"])
 def test_no_representation_shows_a_key(monkeypatch, name):
     monkeypatch.setenv(name, "sk-of-acme-0123456789")

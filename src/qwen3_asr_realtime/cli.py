@@ -4,12 +4,15 @@ import math
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from qwen3_asr_realtime import __version__
 from qwen3_asr_realtime.start_error import EXIT_CONFIGURATION, StartError
+
+if TYPE_CHECKING:
+    from qwen3_asr_realtime.settings import Settings
 
 EXIT_FAILED = 1
 """It ran, and what it looked for is not there."""
@@ -20,6 +23,8 @@ API_KEY_VARIABLE = "REALTIME_API_KEY"
 DEFAULT_URL = "ws://localhost:8001/api-ws/v1/realtime"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+models = typer.Typer(no_args_is_help=True, help="Get the models onto this machine, and check them.")
+app.add_typer(models, name="models")
 
 
 class Mode(StrEnum):
@@ -55,8 +60,7 @@ def version() -> None:
 @app.command()
 def serve() -> None:
     """Run the server. Settings come from environment variables and .env; see .env.example."""
-    from qwen3_asr_realtime.engines.selection import select_engine  # noqa: PLC0415 - the client needs none of this
-    from qwen3_asr_realtime.settings import load_settings  # noqa: PLC0415
+    from qwen3_asr_realtime.settings import load_settings  # noqa: PLC0415 - the client needs none of this
 
     try:
         settings = load_settings()
@@ -66,7 +70,7 @@ def serve() -> None:
             raise typer.Exit(serve_in_workers(settings))
         from qwen3_asr_realtime.server.serve import serve  # noqa: PLC0415
 
-        serve(settings, select_engine(settings))
+        serve(settings)
     except StartError as error:
         _stop(error)
 
@@ -305,6 +309,65 @@ def calibrate(
         with local_server(env={"MAX_SESSIONS": str(most), "MAX_QUEUE_DELAY_SEC": "0"}) as server:
             return run(server.url)
     except ServerStartError as error:
+        _stop(error)
+
+
+@models.command("list")
+def list_models() -> None:
+    """Show the models there are, and which of them are here."""
+    from qwen3_asr_realtime.models.command import run_list  # noqa: PLC0415 - quick --help
+
+    raise typer.Exit(run_list(_settings().models_folder))
+
+
+@models.command("fetch")
+def fetch_models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of list, or owner/name on a hub; left out: what the settings need."),
+    ] = None,
+    optional: Annotated[
+        bool, typer.Option("--optional", help="What the settings need; if it cannot be had, say what works without.")
+    ] = False,
+) -> None:
+    """Download models from the first source that has them, and check every file."""
+    from qwen3_asr_realtime.engines.selection import selected_name  # noqa: PLC0415 - quick --help
+    from qwen3_asr_realtime.models.command import needed, run_fetch, run_fetch_optional  # noqa: PLC0415 - quick --help
+
+    settings = _settings()
+    folder, sources = settings.models_folder, settings.model_source_names
+    if names and not optional:
+        raise typer.Exit(run_fetch(names, folder, sources))
+    wanted = names or needed(selected_name(settings), settings.whisper_model, settings.qwen3_asr_model_path)
+    if optional:
+        raise typer.Exit(run_fetch_optional(wanted, folder, sources))
+    raise typer.Exit(run_fetch(wanted, folder, sources, check_digests=False))
+
+
+@models.command("verify")
+def verify_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all that are here if left out.")] = None,
+) -> None:
+    """Check models that are here, byte for byte. Exits with 1 if one is damaged."""
+    from qwen3_asr_realtime.models.command import run_verify  # noqa: PLC0415 - quick --help
+
+    raise typer.Exit(run_verify(names or (), _settings().models_folder))
+
+
+@models.command("path")
+def path_of_model(name: Annotated[str, typer.Argument(help="Name of list, or owner/name on a hub.")]) -> None:
+    """Print the folder of a model that is here."""
+    from qwen3_asr_realtime.models.command import run_path  # noqa: PLC0415 - quick --help
+
+    raise typer.Exit(run_path(name, _settings().models_folder))
+
+
+def _settings() -> "Settings":
+    from qwen3_asr_realtime.settings import load_settings  # noqa: PLC0415 - quick --help
+
+    try:
+        return load_settings()
+    except StartError as error:
         _stop(error)
 
 

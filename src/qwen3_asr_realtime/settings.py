@@ -6,6 +6,7 @@ then from here. `.env.example` and the tables of both READMEs list the same sett
 
 import math
 import os
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -16,6 +17,8 @@ from qwen3_asr_realtime.start_error import StartError
 
 CLOUD_VAD_THRESHOLD = 0.6  # the cloud's documented default, API threshold 0.2
 CLOUD_VAD_SILENCE_DURATION_MS = 800
+
+MODEL_SOURCES = ("huggingface", "modelscope", "packages")
 
 AUDIO_TOKENS_PER_SECOND = 13
 TEXT_TOKENS_PER_SECOND = 12  # the bound of an answer, `engines/vllm/stream.py`
@@ -48,6 +51,13 @@ class Settings(BaseSettings):
     """What recognises speech; `scripted` invents words, for load tests without a model."""
     embedded_workers: int = Field(default=0, ge=0, le=64)
     """Threads that decode in the embedded engine of one worker; 0 means its share of the CPU cores, one each."""
+    whisper_model: str = Field(default="whisper-base", min_length=1)
+    """What the embedded engine recognises every language but English with: a model of docs/models.md, a hub's name for
+    one, or a folder; `none`: English only."""
+    models_dir: str = ""
+    """Folder where fetched models are kept; empty: `qwen3-asr-realtime/models` in the user's folder for caches."""
+    model_sources: str = ",".join(MODEL_SOURCES)
+    """Where models are fetched from, in order of preference, separated by commas; empty: nowhere."""
     qwen3_asr_model_path: str = Field(default="Qwen/Qwen3-ASR-1.7B", min_length=1)
     """Model folder or hub name; for `vllm-remote`, the name its servers give the model."""
     vllm_use_modelscope: bool = False
@@ -233,6 +243,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _sources_are_known(self) -> Self:
+        if unknown := [name for name in self.model_source_names if name not in MODEL_SOURCES]:
+            raise ValueError(f"MODEL_SOURCES may name {', '.join(MODEL_SOURCES)}, and not {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
     def _request_fits(self) -> Self:
         audio_and_text = math.ceil(self.vllm_max_segment_sec * (AUDIO_TOKENS_PER_SECOND + TEXT_TOKENS_PER_SECOND))
         needed = self.max_context_tokens + audio_and_text + PROMPT_TOKENS
@@ -242,6 +258,20 @@ class Settings(BaseSettings):
                 f"VLLM_MAX_SEGMENT_SEC together need {needed}"
             )
         return self
+
+    @property
+    def model_source_names(self) -> tuple[str, ...]:
+        """The sources of models, one by one."""
+        return tuple(name.strip().lower() for name in self.model_sources.split(",") if name.strip())
+
+    @property
+    def models_folder(self) -> Path:
+        """Where fetched models are kept."""
+        # os.path.expanduser, unlike Path's, does not fail for a user without a home.
+        if self.models_dir:
+            return Path(os.path.expanduser(self.models_dir))
+        caches = os.environ.get("XDG_CACHE_HOME", "")
+        return Path(caches if os.path.isabs(caches) else os.path.expanduser("~/.cache"), "qwen3-asr-realtime", "models")
 
     def worker_share(self, amount: int) -> int:
         """What one worker may have of an amount that is for all of them: at least 1, or 0 if that is no bound."""
