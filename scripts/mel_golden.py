@@ -15,11 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qwen3_asr_realtime.engines.vllm.mel import BINS, HOP_SAMPLES
+from qwen3_asr_realtime.engines.mel import HOP_SAMPLES
+from qwen3_asr_realtime.engines.vllm.mel import BINS
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 GOLDEN = TESTS / "engines" / "vllm" / "golden" / "log_mel.npz"
+
+FEWER_BINS = 80
+FEWER_BINS_CLIP = "English"
+"""As the smaller sizes of Whisper have them; one clip is enough."""
 
 
 def main() -> None:
@@ -35,6 +40,11 @@ def main() -> None:
         ).input_features[0]
         worst = max(worst, float(np.abs(public - reference).max()))
         golden[name] = reference[:, compared_frames(clip)].astype(np.float32)
+    fewer = transformers.WhisperFeatureExtractor(feature_size=FEWER_BINS)
+    clip = clips()[FEWER_BINS_CLIP]
+    golden[f"{FEWER_BINS} bins"] = fewer._np_extract_fbank_features(clip[None], "cpu")[0][
+        :, compared_frames(clip)
+    ].astype(np.float32)
     np.savez_compressed(GOLDEN, **golden)
     sys.stdout.write(f"{GOLDEN.name}: {GOLDEN.stat().st_size} bytes; the extractor's two ways differ by {worst:.1e}\n")
 

@@ -8,7 +8,11 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from qwen3_asr_realtime.audio.files import pcm16_bytes, read_samples
 
-APART = {Path(__file__).parent / room for room in ("asyncapi", "cluster/live", "faults", "sdk", "vllm", "web")}
+pytest.register_assert_rewrite("tests.no_words")
+
+APART = {
+    Path(__file__).parent / room for room in ("asyncapi", "cluster/live", "faults", "languages", "sdk", "vllm", "web")
+}
 """Rooms that take minutes, or an environment of their own. They run only where they are asked for by name."""
 
 EXAMPLES = Path(__file__).parents[1] / ".hypothesis" / "examples"
@@ -29,10 +33,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _folder_without_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Settings, and the servers that tests start, read `.env` where they are; a developer's own is not for them."""
+def _folders_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a developer has set in `.env`, and the models that were fetched, are not for the tests and their servers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("folder"))
+        patch.setenv("MODELS_DIR", str(tmp_path_factory.mktemp("models")))
         yield
 
 

@@ -7,7 +7,6 @@ import pybase64
 import uvicorn
 from fastapi import FastAPI, WebSocket
 
-from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.samples import Samples
 from qwen3_asr_realtime.server import connection
 from qwen3_asr_realtime.server.address import REALTIME_PATH
@@ -55,7 +54,7 @@ def deaf() -> None:
 
     connection.Connection._listen = listen  # type: ignore[method-assign] # the step that would detect
     settings = load_settings()
-    serve(settings, select_engine(settings))
+    serve(settings)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from asyncio import events
 import numpy as np
 import uvicorn
 
-from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.server.serve import serve
 from qwen3_asr_realtime.settings import load_settings
 
@@ -34,5 +33,5 @@ events.Handle._run = run_measured  # type: ignore[method-assign,assignment] # th
 uvicorn.Config.get_loop_factory = lambda self: asyncio.SelectorEventLoop  # type: ignore[method-assign] # not uvloop
 
 settings = load_settings()
-serve(settings, select_engine(settings))
+serve(settings)
 np.save(os.environ["CALLBACKS_FILE"], np.array(cpu_s))

@@ -14,7 +14,6 @@ from array import array
 
 import numpy as np
 
-from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.server.connection import Connection
 from qwen3_asr_realtime.server.serve import serve
 from qwen3_asr_realtime.settings import load_settings
@@ -36,5 +35,5 @@ async def receive_measured(self: Connection, frame: str) -> None:
 Connection.receive = receive_measured  # type: ignore[method-assign] # what a frame asks for is done when it returns
 
 settings = load_settings()
-serve(settings, select_engine(settings))
+serve(settings)
 np.save(os.environ["DELAYS_FILE"], np.array(times_ns, np.int64).reshape(-1, 2))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.server import serve
 from qwen3_asr_realtime.server.app import create_app
 from qwen3_asr_realtime.server.service import Service
@@ -33,4 +32,4 @@ def create_app_with_tasks(service: Service, on_started: Callable[[], None]) -> F
 serve.create_app = create_app_with_tasks  # type: ignore[attr-defined] # where the server takes it from
 
 settings = load_settings()
-serve.serve(settings, select_engine(settings))
+serve.serve(settings)

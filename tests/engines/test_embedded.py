@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,28 +8,29 @@ import pytest
 from qwen3_asr_realtime.engines import embedded
 from qwen3_asr_realtime.engines.base import EngineError, Hypothesis, SegmentOptions
 from qwen3_asr_realtime.engines.embedded import EmbeddedEngine
-from qwen3_asr_realtime.engines.moonshine.model import Transcript
+from qwen3_asr_realtime.engines.polyglot import English, Heard
 from qwen3_asr_realtime.samples import NO_SAMPLES
 
 PATIENCE_S = 10  # a test that would hang fails instead
 
 
-class FakeModel:
-    """Records decodes; those of `blocking` audio last until they are cancelled."""
+class FakeListener:
+    """Records what is wished for; hearing `blocking` audio lasts until it is cancelled."""
 
     def __init__(self):
-        self.drafts = []
+        self.wishes = []
+        self.presumed, self.decided = "", None
         self.began = threading.Semaphore(0)
         self.cancelled = 0
 
-    def decode(self, audio, draft, cancelled):
-        self.drafts.append(draft)
+    def hear(self, audio, wish, cancelled):
+        self.wishes.append(wish)
         self.began.release()
         if audio.size:
             assert cancelled.wait(PATIENCE_S)
             self.cancelled += 1
             raise EngineError("the decode was cancelled")
-        return Transcript("yes", (5, 6))
+        return Heard(Hypothesis("yes", "en"), self.decided, self.presumed, draft=(5, 6))
 
 
 blocking = np.zeros(1, np.float32)
@@ -36,15 +38,15 @@ blocking = np.zeros(1, np.float32)
 
 @pytest.fixture
 def fake(monkeypatch):
-    model = FakeModel()
-    monkeypatch.setattr(embedded, "_load", lambda: model)
-    return model
+    listener = FakeListener()
+    monkeypatch.setattr(embedded, "_load", lambda workers, locate_whisper: listener)
+    return listener
 
 
 @pytest.fixture
 async def engine(model, monkeypatch):
     """The engine with the real model, loaded once for all tests."""
-    monkeypatch.setattr(embedded, "_load", lambda: model)
+    monkeypatch.setattr(embedded, "_load", lambda workers, locate_whisper: English(model))
     engine = EmbeddedEngine(workers=4)
     await engine.start()
     yield engine
@@ -60,7 +62,7 @@ def refresh(engine, audio, **options):
 
 
 def decoding_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("moonshine")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("embedded")]
 
 
 async def test_the_real_model_from_start_to_stop(clip):
@@ -104,7 +106,7 @@ async def test_bad_audio_fails_its_own_refresh_only(engine, clip):
     assert good.text
 
 
-async def test_partials_are_drafts_of_partials_and_of_nothing_else(fake):
+async def test_hypotheses_are_drafts_of_the_next_unless_they_may_not_steer_it(fake):
     engine = EmbeddedEngine(workers=1)
     await engine.start()
     stream = engine.open(SegmentOptions())
@@ -118,7 +120,26 @@ async def test_partials_are_drafts_of_partials_and_of_nothing_else(fake):
     await engine.open(SegmentOptions()).refresh(NO_SAMPLES, final=False)
     await engine.stop()
 
-    assert fake.drafts == [(), (5, 6), (), (), (), ()]
+    assert [wish.draft for wish in fake.wishes] == [(), (5, 6), (), (5, 6), (), ()]
+    assert [wish.final for wish in fake.wishes] == [False, False, False, True, False, False]
+
+
+async def test_a_decided_language_stays_with_the_segment(fake):
+    engine = EmbeddedEngine(workers=1)
+    await engine.start()
+    stream = engine.open(SegmentOptions(expected="en", context="Pudong"))
+
+    for fake.presumed, fake.decided in (("ja", None), ("", "zh"), ("", None)):
+        await stream.refresh(NO_SAMPLES, final=False)
+    await stream.refresh(NO_SAMPLES, final=True, speech_confirmed=False)
+    await engine.open(SegmentOptions(language="fr")).refresh(NO_SAMPLES, final=True)
+    await engine.stop()
+
+    assert [wish.language for wish in fake.wishes] == [None, None, "zh", "zh", "fr"]
+    assert [wish.presumed for wish in fake.wishes] == ["", "ja", "ja", "ja", ""]
+    assert [wish.expected for wish in fake.wishes] == ["en"] * 4 + [""]
+    assert [wish.context for wish in fake.wishes] == ["Pudong"] * 4 + [""]
+    assert [wish.speech_confirmed for wish in fake.wishes] == [True, True, True, False, True]
 
 
 async def test_cancelling_a_running_refresh_stops_its_thread(fake):
@@ -152,7 +173,7 @@ async def test_a_refresh_cancelled_while_queued_is_never_decoded(fake):
         await running
     await engine.stop()
 
-    assert len(fake.drafts) == 1
+    assert len(fake.wishes) == 1
 
 
 async def test_stopping_ends_running_and_queued_refreshes_with_an_error(fake):
@@ -187,7 +208,7 @@ async def test_a_stopped_engine_refuses_and_can_start_again(fake):
 
 async def test_starting_and_stopping_at_once_take_turns(fake, monkeypatch):
     loads = []
-    monkeypatch.setattr(embedded, "_load", lambda: loads.append(fake) or fake)
+    monkeypatch.setattr(embedded, "_load", lambda workers, locate_whisper: loads.append(fake) or fake)
     engine = EmbeddedEngine(workers=1)
 
     await asyncio.gather(engine.start(), engine.start(), engine.stop())
@@ -198,7 +219,7 @@ async def test_starting_and_stopping_at_once_take_turns(fake, monkeypatch):
 
 
 async def test_a_failed_start_can_be_repeated(fake, monkeypatch):
-    def missing():
+    def missing(workers, locate_whisper):
         raise EngineError("the model is missing")
 
     engine = EmbeddedEngine(workers=1)
@@ -216,3 +237,9 @@ def test_info_needs_no_model():
     info = EmbeddedEngine(workers=3).info
 
     assert (info.name, info.languages, info.concurrency) == ("embedded", frozenset({"en"}), 3)
+
+
+def test_with_whisper_it_knows_every_language():
+    info = EmbeddedEngine(workers=1, locate_whisper=Path, whisper_name="whisper-base").info
+
+    assert (info.languages, info.model) == (None, "moonshine-tiny-en + whisper-base")

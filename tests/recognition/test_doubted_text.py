@@ -18,7 +18,7 @@ class TestGuards:
         talk.stop()
         await talk.finish()
 
-        assert talk.engine.opened == [options, SegmentOptions(language="en")]
+        assert talk.engine.opened == [options, SegmentOptions(language="en", expected="en")]
         first, second = talk.engine.calls
         assert second.n_samples == first.n_samples + SAMPLE_RATE // 2
         assert (second.use_prefix, second.priority) == (False, Priority.FINAL)

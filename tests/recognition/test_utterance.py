@@ -26,6 +26,15 @@ class TestCadence:
         assert [call.began_s for call in talk.engine.calls] == pytest.approx([1.0, 1.5, 2.0, 2.5, 3.0])
         assert [call.priority for call in talk.engine.calls] == [Priority.FIRST_PARTIAL, *[Priority.PARTIAL] * 4]
 
+    async def test_partials_are_as_far_apart_as_the_engine_says(self):
+        """One that takes half a core for each is not asked twice a second."""
+        heard = Hypothesis("w1", "zh", next_after_s=1.2)
+        talk = Talk(HearingEngine(lambda call: Reply(hypothesis=heard)))
+        talk.start()
+        await talk.say(words(8))
+
+        assert [call.n_samples / SAMPLE_RATE for call in talk.engine.calls] == pytest.approx([1.0, 2.2, 3.4])
+
     async def test_the_busy_interval_while_there_is_no_free_slot(self):
         talk = Talk(HearingEngine())
         talk.start()

@@ -99,10 +99,13 @@ class SegmentOptions:
     Attributes:
         language: Code the client fixed, or None to detect it.
         context: Free text that names what may be spoken of (`corpus.text`); untrusted.
+        expected: Code of the language the session's last words were in, "" before the first: a hint for where the
+            language is to be detected.
     """
 
     language: str | None = None
     context: str = ""
+    expected: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +118,14 @@ class Hypothesis:
         truncated: Decoding stopped at the engine's own length bound instead of at the end of the text.
         stable_chars: Leading characters of `text` the engine itself vouches for (prefix roll-back), or None where
             only agreement of successive hypotheses can tell.
+        next_after_s: Audio that should be added before the next partial is worth what it costs here, in seconds.
     """
 
     text: str
     language: str = ""
     truncated: bool = False
     stable_chars: int | None = None
+    next_after_s: float = 0.0
 
 
 class EngineError(StartError):

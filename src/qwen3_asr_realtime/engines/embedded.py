@@ -1,9 +1,15 @@
-"""The engine every install can run: Moonshine tiny-en on the CPU, in a pool of threads. English only."""
+"""The engine every install can run, on the CPU, in a pool of threads: Moonshine for English, Whisper for the rest.
+
+Moonshine comes with the install, Whisper's weights are fetched (`qwen3-asr-realtime models`). Without them it knows
+English only.
+"""
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,8 +21,10 @@ from qwen3_asr_realtime.engines.base import (
     Priority,
     SegmentOptions,
 )
-from qwen3_asr_realtime.engines.moonshine.model import Moonshine, Transcript
+from qwen3_asr_realtime.engines.moonshine.model import Moonshine
 from qwen3_asr_realtime.engines.moonshine.weights import locate_weights, verify_weights
+from qwen3_asr_realtime.engines.polyglot import English, Heard, Listener, Polyglot, Wish
+from qwen3_asr_realtime.engines.whisper.model import Whisper
 from qwen3_asr_realtime.samples import NO_SAMPLES, SAMPLE_RATE, Samples
 
 MAX_SEGMENT_S = 15.0
@@ -24,23 +32,27 @@ MAX_SEGMENT_S = 15.0
 
 
 class EmbeddedEngine:
-    """Moonshine behind the contract of `engines/base.py`."""
+    """Moonshine and Whisper behind the contract of `engines/base.py`."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, locate_whisper: Callable[[], Path] | None = None, whisper_name: str = "") -> None:
         """Prepare; nothing is loaded before `start`.
 
         Args:
             workers: Threads that decode. One core each is right; more only share the same cores.
+            locate_whisper: Finds and checks the folder with Whisper's weights, or raises a `StartError`; None: English
+                only.
+            whisper_name: What to call that model.
         """
         self._info = EngineInfo(
             name="embedded",
-            model="moonshine-tiny-en",
-            languages=frozenset({"en"}),
+            model=" + ".join(filter(None, ("moonshine-tiny-en", whisper_name))),
+            languages=None if locate_whisper else frozenset({"en"}),
             max_segment_s=MAX_SEGMENT_S,
             concurrency=workers,
         )
+        self._locate_whisper = locate_whisper
         self._start_or_stop = asyncio.Lock()
-        self._running: tuple[Moonshine, ThreadPoolExecutor] | None = None
+        self._running: tuple[Listener, ThreadPoolExecutor] | None = None
         self._decodes: set[threading.Event] = set()
 
     @property
@@ -54,15 +66,15 @@ class EmbeddedEngine:
         return EngineStatus()
 
     async def start(self) -> None:
-        """Check, load and warm up the model, about half a second. Does nothing if it runs already.
+        """Check, load and warm up the models, one or two seconds. Does nothing if they run already.
 
         Raises:
-            EngineError: The model is missing, damaged or does not run here.
+            StartError: A model is missing, damaged or does not run here.
         """
         async with self._start_or_stop:
             if self._running is None:
-                model = await asyncio.to_thread(_load)
-                self._running = model, ThreadPoolExecutor(self._info.concurrency, thread_name_prefix="moonshine")
+                listener = await asyncio.to_thread(_load, self._info.concurrency, self._locate_whisper)
+                self._running = listener, ThreadPoolExecutor(self._info.concurrency, thread_name_prefix="embedded")
 
     async def stop(self) -> None:
         """End the running refreshes with an error, wait for their threads and free the model. Safe to call twice."""
@@ -77,11 +89,10 @@ class EmbeddedEngine:
             await asyncio.to_thread(pool.shutdown)
 
     def open(self, options: SegmentOptions) -> "EmbeddedStream":
-        """Begin a segment. Moonshine knows one language and takes no context, so the options change nothing."""
-        del options
-        return EmbeddedStream(self)
+        """Begin a segment."""
+        return EmbeddedStream(self, options)
 
-    async def decode(self, audio: Samples, draft: Sequence[int]) -> Transcript:
+    async def hear(self, audio: Samples, wish: Wish) -> Heard:
         """Run one decode in the pool; when the caller is cancelled, the thread stops soon too.
 
         Raises:
@@ -89,23 +100,23 @@ class EmbeddedEngine:
         """
         if self._running is None:
             raise EngineError("the embedded engine is not running")
-        model, pool = self._running
+        listener, pool = self._running
         cancelled = threading.Event()
         self._decodes.add(cancelled)
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, model.decode, audio, draft, cancelled)
+            return await asyncio.get_running_loop().run_in_executor(pool, listener.hear, audio, wish, cancelled)
         finally:
             cancelled.set()
             self._decodes.remove(cancelled)
 
 
 class EmbeddedStream:
-    """One segment. It remembers its last partial as a draft of the next one."""
+    """One segment. It remembers its last partial as a draft of the next one, and its language once that is certain."""
 
-    def __init__(self, engine: EmbeddedEngine) -> None:
-        """Begin with no draft."""
+    def __init__(self, engine: EmbeddedEngine, options: SegmentOptions) -> None:
+        """Begin with what the client wants."""
         self._engine = engine
-        self._draft: Sequence[int] = ()
+        self._wish = Wish(language=options.language, expected=options.expected, context=options.context)
 
     async def refresh(
         self,
@@ -119,27 +130,28 @@ class EmbeddedStream:
     ) -> Hypothesis:
         """Recognise the segment's audio so far (see `SegmentStream.refresh`).
 
-        A final is decoded without a draft, so its text depends on the audio alone and not on which partials were asked
-        for. `priority` is not used: the pool runs as many decodes as `info.concurrency`, and who comes first is decided
-        before. Moonshine takes audio of any length and has no answer of its own to silence.
+        `priority` is not used: the pool runs as many decodes as `info.concurrency`, and who comes first is decided
+        before. Neither is `following`: both models take audio of any length.
         """
-        del priority, following, speech_confirmed
-        draft = self._draft if use_prefix and not final else ()
-        transcript = await self._engine.decode(audio, draft)
-        self._draft = transcript.token_ids
-        return Hypothesis(
-            text=transcript.text,
-            language="en" if transcript.text else "",
-            truncated=transcript.truncated,
+        del priority, following
+        wish = replace(self._wish, final=final, speech_confirmed=speech_confirmed)
+        heard = await self._engine.hear(audio, wish if use_prefix else replace(wish, draft=()))
+        self._wish = replace(
+            self._wish,
+            language=self._wish.language or heard.decided,
+            presumed=heard.presumed or self._wish.presumed,
+            draft=heard.draft,
         )
+        return heard.hypothesis
 
     def close(self) -> None:
         """Forget the draft."""
-        self._draft = ()
+        self._wish = replace(self._wish, draft=())
 
 
-def _load() -> Moonshine:
-    model = Moonshine(verify_weights(locate_weights()))
+def _load(workers: int, locate_whisper: Callable[[], Path] | None) -> Listener:
+    moonshine = Moonshine(verify_weights(locate_weights()))
     # The longest segment, so that the memory for it is taken now and not under the first long sentence.
-    model.decode(np.zeros(int(MAX_SEGMENT_S * SAMPLE_RATE), np.float32))
-    return model
+    moonshine.decode(np.zeros(int(MAX_SEGMENT_S * SAMPLE_RATE), np.float32))
+    english = English(moonshine)
+    return Polyglot(english, Whisper(locate_whisper(), workers)) if locate_whisper else english

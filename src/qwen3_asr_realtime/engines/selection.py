@@ -1,13 +1,18 @@
 """Which engine runs: the one place that knows them all, each imported only when chosen."""
 
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from qwen3_asr_realtime.engines.base import Engine, EngineError
+import structlog
+
+from qwen3_asr_realtime.engines.base import Engine, EngineError, model_name
 from qwen3_asr_realtime.settings import Settings, cpu_cores
 
 if TYPE_CHECKING:
     from qwen3_asr_realtime.engines.vllm.stream import StreamLimits
+
+log = structlog.get_logger()
 
 
 def selected_name(settings: Settings) -> str:
@@ -33,9 +38,26 @@ def select_engine(settings: Settings) -> Engine:
         case "vllm":
             return _local_vllm(settings)
         case _:
-            from qwen3_asr_realtime.engines.embedded import EmbeddedEngine  # noqa: PLC0415 - loaded when chosen
+            return _embedded(settings)
 
-            return EmbeddedEngine(workers=settings.embedded_workers or settings.worker_share(cpu_cores()))
+
+def _embedded(settings: Settings) -> Engine:
+    from qwen3_asr_realtime.engines.embedded import EmbeddedEngine  # noqa: PLC0415 - loaded when chosen
+    from qwen3_asr_realtime.models.catalogue import NO_WHISPER, in_table  # noqa: PLC0415 - likewise
+    from qwen3_asr_realtime.models.store import FETCH, ModelMissing, is_present, locate  # noqa: PLC0415 - likewise
+
+    workers = settings.embedded_workers or settings.worker_share(cpu_cores())
+    name, models_dir = settings.whisper_model, settings.models_folder
+    if name == NO_WHISPER:
+        return EmbeddedEngine(workers)
+    try:
+        if not is_present(name, models_dir):
+            locate(name, models_dir)  # says whether it is missing or damaged
+    except ModelMissing:
+        log.warning("English only", missing_model=name, get_it=f"{FETCH} {name}")
+        return EmbeddedEngine(workers)
+    known = in_table(name)
+    return EmbeddedEngine(workers, partial(locate, name, models_dir), known.name if known else model_name(name))
 
 
 def _local_vllm(settings: Settings) -> Engine:
@@ -44,7 +66,7 @@ def _local_vllm(settings: Settings) -> Engine:
 
     return LocalVllmEngine(
         LocalOptions(
-            model=settings.qwen3_asr_model_path,
+            model=_local_model(settings),
             use_modelscope=settings.vllm_use_modelscope,
             dtype=settings.model_dtype,
             gpu_memory_utilization=settings.gpu_memory_utilization,
@@ -57,6 +79,17 @@ def _local_vllm(settings: Settings) -> Engine:
         ),
         _stream_limits(settings),
     )
+
+
+def _local_model(settings: Settings) -> str:
+    """What vLLM is to load: the folder of a model that was fetched, or else what the setting says."""
+    from qwen3_asr_realtime.models.catalogue import in_table  # noqa: PLC0415 - likewise
+    from qwen3_asr_realtime.models.store import given_folder, is_present, locate  # noqa: PLC0415 - likewise
+
+    given, models_dir = settings.qwen3_asr_model_path, settings.models_folder
+    if (folder := given_folder(given)) is not None:
+        return str(folder)
+    return str(locate(given, models_dir)) if in_table(given) and is_present(given, models_dir) else given
 
 
 def _remote_vllm(settings: Settings) -> Engine:

@@ -84,15 +84,17 @@ class Finals:
         if why is None:
             return first
         self.doubted = True
-        second = await self._hear_again(segment, length, why, priority)
+        second = await self._hear_again(segment, length, why, priority, first.language)
         believed, still = settled(first, second, evidence, self._limits)
         self._doubts.update(filter(None, (why, still)))
         log.info("final doubted", why=why, still=still)
         return believed
 
-    async def _hear_again(self, segment: Segment, length: int, why: Doubt, priority: Priority) -> Hypothesis:
+    async def _hear_again(
+        self, segment: Segment, length: int, why: Doubt, priority: Priority, language: str
+    ) -> Hypothesis:
         """Without context, and with silence before, so that what is invented comes out differently."""
-        stream = self._engine.open(replace(self._options, context=""))
+        stream = self._engine.open(replace(self._options, context="", expected=language))
         try:
             return await stream.refresh(
                 np.concatenate((SECOND_HEARING_SILENCE, segment.audio[:length]))[: self._longest],

@@ -23,6 +23,8 @@ class Segment:
         decoded_samples: How much of it the last hypothesis covered.
         following: Sound right after a closed segment that belongs to no other.
         use_prefix: Whether its next partial may go on from its last hypothesis.
+        language: Code of the language of its last partial, or "".
+        next_after_s: Audio that its next partial should have more than its last one, in seconds.
         speculated_until: End of speech for which its final was last begun early.
         final: Its final hypothesis, once there.
     """
@@ -37,6 +39,8 @@ class Segment:
         self.decoded_samples = 0
         self.following = NO_SAMPLES
         self.use_prefix = True
+        self.language = ""
+        self.next_after_s = 0.0
         self.speculated_until: int | None = None
         self._foreseen: tuple[int, Hypothesis] | None = None
         self.final: Hypothesis | None = None

@@ -47,9 +47,11 @@ class Speaker:
         tenant: On whose account it is.
         arrivals: When the audio came in.
         previous: The last final.
+        language: Code of the language of the last words, "" before the first.
     """
 
     backlog: Backlog
     tenant: str = ""
     arrivals: Arrivals = field(default_factory=Arrivals)
     previous: PreviousFinal = field(default_factory=PreviousFinal)
+    language: str = ""

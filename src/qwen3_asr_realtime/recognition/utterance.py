@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Protocol
 
@@ -141,7 +141,7 @@ class Utterance:
         if self._failure is not None:
             return
         self.ledger.speech_found_s = self.ledger.speech_found_s or self._now_s()
-        self._segments.append(Segment(start_sample, self._engine.open(self._options)))
+        self._open_segment(start_sample, self._speaker.language)
 
     def add(self, samples: Samples, voiced_until: int, voice_s: float = math.inf) -> None:
         """Append samples to the open segment, cutting it where it grows too long for the engine.
@@ -201,9 +201,13 @@ class Utterance:
         length = end_sample - segment.start_sample
         return length + TAIL_SAMPLES if length >= (1 if segment.continues else MIN_SEGMENT_SAMPLES) else 0
 
+    def _open_segment(self, start_sample: int, expected: str) -> None:
+        options = replace(self._options, expected=expected)
+        self._segments.append(Segment(start_sample, self._engine.open(options)))
+
     def _cut(self, segment: Segment) -> None:
         rest = self._close(segment, quietest_cut(segment.audio))
-        self.start_segment(segment.start_sample + len(segment))
+        self._open_segment(segment.start_sample + len(segment), segment.language or self._speaker.language)
         following = self._segments[-1]
         following.continues = True
         following.append(rest)
@@ -239,6 +243,7 @@ class Utterance:
                     break
                 await self._decode(segment, shown)
                 if segment.final is not None:
+                    self._speaker.language = segment.final.language or self._speaker.language
                     texts.append(segment.final)
                     confirmation = segment.confirmation
                     shown = Preview(confirmation.close(segment.final), "").after(shown).text
@@ -325,7 +330,7 @@ class Utterance:
         if segment.decoded_samples == 0 and self._previews.first_s is None:
             return length >= max(self._step, self._cadence.first_s * SAMPLE_RATE)
         interval_s = self._cadence.interval_s(self._scheduler.load(self._turn, self._now_s()))
-        return length - segment.decoded_samples >= interval_s * SAMPLE_RATE
+        return length - segment.decoded_samples >= max(interval_s, segment.next_after_s) * SAMPLE_RATE
 
     def _partial_length(self, segment: Segment) -> int:
         """How much of an open segment a partial takes now."""
@@ -439,6 +444,8 @@ class Utterance:
             segment.foresee(length, hypothesis)
             self.ledger.engine_started_s, self.ledger.engine_ended_s = began_s, self._now_s()
             self.ledger.speculative = True
+        segment.language = hypothesis.language
+        segment.next_after_s = hypothesis.next_after_s
         loops = hypothesis.truncated and has_loop(hypothesis.text)
         segment.use_prefix = not (loops and segment.use_prefix)  # left out once: a prefix that loops goes on looping
         if not loops:

@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from qwen3_asr_realtime.engines.base import Engine
+from qwen3_asr_realtime.engines.selection import select_engine
 from qwen3_asr_realtime.server.address import bound_socket, listen, realtime_url
 from qwen3_asr_realtime.server.app import create_app
 from qwen3_asr_realtime.server.counting import SessionCount
@@ -83,19 +84,20 @@ class OwnPort:
         """See `Entrance`: it listens on, so that whoever asks is told that it is not ready."""
 
 
-def serve(settings: Settings, engine: Engine) -> None:
+def serve(settings: Settings) -> None:
     """Run the server until a signal ends it: SIGTERM and SIGINT drain it, a second one ends it at once.
 
     Raises:
         AddressError: The configured address cannot be bound, or listened on.
         EngineError: The engine does not start.
-        ChecksumError: The VAD model is damaged.
+        ChecksumError: A model is damaged.
+        ModelError: There is no such model.
         SettingsError: Keys or certificate cannot be read.
     """
     configure_logs(settings)
     check_certificate(settings)
     with bound_socket(settings) as listener:
-        run_until_stopped(settings, engine, OwnPort(listener, realtime_url(listener, settings)))
+        run_until_stopped(settings, select_engine(settings), OwnPort(listener, realtime_url(listener, settings)))
 
 
 def run_until_stopped(settings: Settings, engine: Engine, entrance: Entrance) -> None:

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripts.mel_golden import GOLDEN, clips, compared_frames
+from scripts.mel_golden import FEWER_BINS, FEWER_BINS_CLIP, GOLDEN, clips, compared_frames
 
-from qwen3_asr_realtime.engines.vllm.mel import HOP_SAMPLES, GrowingLogMel, features, settled_frames
+from qwen3_asr_realtime.engines.mel import HOP_SAMPLES, MelFilters, features, settled_frames
+from qwen3_asr_realtime.engines.vllm.mel import GrowingLogMel
 from qwen3_asr_realtime.samples import NO_SAMPLES
 
 CLIPS = clips()
@@ -34,6 +35,13 @@ def test_features_are_those_of_whisper_s_extractor(name):
     assert made.dtype == np.float32
     assert made.shape == (128, len(clip) // HOP_SAMPLES)
     assert_same(made[:, compared_frames(clip)], np.load(GOLDEN)[name])
+
+
+def test_the_smaller_sizes_of_whisper_have_fewer_bins():
+    clip = CLIPS[FEWER_BINS_CLIP]
+    frames = MelFilters(FEWER_BINS).log_mel(clip, NO_SAMPLES, first=0, stop=len(clip) // HOP_SAMPLES)
+
+    assert_same(features(frames, frames.max())[:, compared_frames(clip)], np.load(GOLDEN)[f"{FEWER_BINS} bins"])
 
 
 @settings(max_examples=50)

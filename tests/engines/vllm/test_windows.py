@@ -4,7 +4,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scripts.mel_golden import GOLDEN, clips, compared_frames
 
-from qwen3_asr_realtime.engines.vllm.mel import HOP_SAMPLES, GrowingLogMel, features
+from qwen3_asr_realtime.engines.mel import HOP_SAMPLES, features
+from qwen3_asr_realtime.engines.vllm.mel import GrowingLogMel
 from qwen3_asr_realtime.engines.vllm.windows import MIN_TAIL_SAMPLES, WINDOW_SAMPLES, AudioWindows
 
 CLIPS = clips()

@@ -13,7 +13,7 @@ place.) `benchmarks/embedded_cost.py` shows what it saves.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,11 +46,14 @@ class Transcript:
         text: The words, without outer blanks.
         token_ids: The same as tokens, a draft for the next decode of the growing utterance.
         truncated: The length bound was met before the end of the text.
+        confidence: Mean log-probability of the tokens, the end included, 0 at best. Speech in a language that the model
+            does not know has little.
     """
 
     text: str = ""
     token_ids: tuple[int, ...] = ()
     truncated: bool = False
+    confidence: float = field(default=0.0, compare=False)
 
 
 class Moonshine:
@@ -113,6 +116,7 @@ class Moonshine:
         choices = scores[0].argmax(axis=-1).tolist()
         agreed = next((i for i, token in enumerate(draft) if token != choices[i]), len(draft))
         token_ids, token = list(draft[:agreed]), choices[agreed]
+        certainty = sum(_log_probability(scores[0, i]) for i in range(agreed + 1))
         feeds.update(zip(self._empty_cache, cache, strict=True))
         feeds.update({name: feeds[name][:, :, : agreed + 1] for name in self._grows})
         feeds["use_cache_branch"] = np.array([True])
@@ -124,7 +128,13 @@ class Moonshine:
             scores, *cache = _run(self._decoder, self._next_score, feeds)
             feeds.update(zip(self._grows, cache, strict=True))
             token = int(scores.argmax())
-        return Transcript(self._tokenizer.text(token_ids), tuple(token_ids), truncated=token != END_ID)
+            certainty += _log_probability(scores[0, 0])
+        return Transcript(
+            self._tokenizer.text(token_ids),
+            tuple(token_ids),
+            truncated=token != END_ID,
+            confidence=certainty / (len(token_ids) + 1),
+        )
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
@@ -146,6 +156,11 @@ def _run(session: onnxruntime.InferenceSession, outputs: list[str], feeds: Feeds
     except Exception as error:  # onnxruntime's exceptions share no base class
         raise EngineError(f"onnxruntime failed: {error}") from error
     return result
+
+
+def _log_probability(scores: NDArray[np.float32]) -> float:
+    """Of the best of these scores, by softmax."""
+    return -float(np.log(np.exp(scores - scores.max()).sum()))
 
 
 def _check(cancelled: threading.Event) -> None:

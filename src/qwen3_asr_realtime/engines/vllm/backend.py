@@ -2,17 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from qwen3_asr_realtime.engines.base import Priority
+from qwen3_asr_realtime.engines.mel import Features
 from qwen3_asr_realtime.engines.vllm.tokens import Token
 from qwen3_asr_realtime.samples import Samples
-
-Features: TypeAlias = NDArray[np.float32]
-"""Log-mel features, shape [128, frames], 100 frames per second, scaled as Whisper's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from qwen3_asr_realtime.engines.vllm.backend import AudioWindow, Features
-from qwen3_asr_realtime.engines.vllm.mel import HOP_SAMPLES, GrowingLogMel, features, settled_frames, stretch
+from qwen3_asr_realtime.engines.mel import HOP_SAMPLES, Features, features, settled_frames, stretch
+from qwen3_asr_realtime.engines.vllm.backend import AudioWindow
+from qwen3_asr_realtime.engines.vllm.mel import GrowingLogMel
 from qwen3_asr_realtime.samples import SAMPLE_RATE, Samples
 
 WINDOW_SAMPLES: Final = 8 * SAMPLE_RATE

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qwen3_asr_realtime.engines.base import EngineError
-from qwen3_asr_realtime.engines.vllm.backend import AudioWindow, Features
-from qwen3_asr_realtime.engines.vllm.mel import BINS, HOP_SAMPLES
+from qwen3_asr_realtime.engines.mel import HOP_SAMPLES, Features
+from qwen3_asr_realtime.engines.vllm.backend import AudioWindow
+from qwen3_asr_realtime.engines.vllm.mel import BINS
 from qwen3_asr_realtime.engines.vllm.windows import WINDOW_SAMPLES
 
 WINDOW_FRAMES: Final = WINDOW_SAMPLES // HOP_SAMPLES
