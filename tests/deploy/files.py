@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from scripts.dockerfile import Instruction, parse_dockerfile
+from scripts.dockerfile import Instruction, assignments, parse_dockerfile
 
 from qwen3_asr_realtime.settings import Settings
 
@@ -28,6 +28,17 @@ def the_value(dockerfile: str, name: str) -> str:
     """What the only instruction of that name says."""
     (value,) = (step.value for step in instructions(dockerfile) if step.name == name)
     return value
+
+
+def variables(dockerfile: str) -> dict[str, str]:
+    """What ENV sets in the last stage."""
+    found: dict[str, str] = {}
+    for step in instructions(dockerfile):
+        if step.name == "FROM":
+            found = {}
+        elif step.name == "ENV":
+            found |= assignments(step.value)
+    return found
 
 
 def documents(path: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.deploy.files import ELSEWHERE, ROOT, default, read, settings_names
+from tests.deploy.files import ELSEWHERE, ROOT, default, read, settings_names, variables
 
 COMPOSE = yaml.safe_load(read("docker-compose.yml"))
 SERVICES = COMPOSE["services"]
@@ -56,6 +56,14 @@ def test_an_image_of_others_has_a_full_version_and_a_health_check(name):
 @pytest.mark.parametrize("name", SERVERS)
 def test_variables_of_a_server_are_settings(name):
     assert SERVICES[name]["environment"].keys() <= settings_names() | ELSEWHERE
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_models_are_where_the_image_has_them(name):
+    """Whatever `.env` says for a server without a container."""
+    service = SERVICES[name]
+    image = variables(service["build"].get("dockerfile", "Dockerfile"))
+    assert service["environment"]["MODELS_DIR"] == image["MODELS_DIR"]
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from scripts.dockerfile import assignments, exec_form, ignore_patterns, in_context, parse_dockerfile, substitute
-from tests.deploy.files import DOCKERFILES, ROOT, default, instructions, read, the_value
+from tests.deploy.files import DOCKERFILES, ROOT, default, instructions, read, the_value, variables
 from tests.server.harness import running_server
 
 PROJECT = tomllib.loads(read("pyproject.toml"))
@@ -63,6 +63,54 @@ def test_the_gpu_image_has_the_vllm_of_the_pins():
     (pin,) = (line.partition("==")[2] for line in pins if line.startswith("vllm=="))
     image, *_ = (step.value for step in instructions("Dockerfile.gpu") if step.value.startswith("VLLM_IMAGE="))
     assert image.endswith(f":v{pin}")
+
+
+def step_of(dockerfile: str, text: str) -> int:
+    """Place of the only instruction that has a text."""
+    (place,) = (place for place, step in enumerate(instructions(dockerfile)) if text in step.value)
+    return place
+
+
+def test_the_image_has_the_default_weights_where_the_server_looks_for_them():
+    steps = instructions("Dockerfile")
+    assert steps[0].value == f"WHISPER_MODEL={default('WHISPER_MODEL')}"
+    copied = steps[step_of("Dockerfile", "/models /models")]
+    assert (copied.name, copied.options) == ("COPY", ("--from=build",))
+    assert variables("Dockerfile")["MODELS_DIR"] == "/models"
+    assert variables("Dockerfile")["WHISPER_MODEL"] == "${WHISPER_MODEL}"
+    assert [step.value for step in steps].count("WHISPER_MODEL") == 2  # ARG: once in each stage
+
+
+def test_changed_code_neither_fetches_nor_ships_the_weights_again():
+    assert step_of("Dockerfile", "/models /models") < step_of("Dockerfile", "/app/package package")
+    fetch = instructions("Dockerfile")[step_of("Dockerfile", "models fetch")]
+    (folder,) = re.findall(r"MODELS_DIR=(\S+)", fetch.value)
+    assert f"--mount=type=cache,target={folder}" in fetch.options
+
+
+@pytest.mark.parametrize(
+    ("model", "can_be_had", "in_the_image"),
+    [("whisper-base", True, ["whisper-base"]), ("whisper-base", False, []), ("none", True, [])],
+)
+def test_an_image_comes_about_with_and_without_weights(model, can_be_had, in_the_image, tmp_path):
+    """What the build does where it can get them and where it cannot, with another program in place of the server's."""
+    program = tmp_path / "qwen3-asr-realtime"
+    fetched = 'mkdir -p "$MODELS_DIR/$3" && echo "$MODELS_DIR/$3"'
+    program.write_text(f"#!/bin/sh\n{fetched if can_be_had else 'exit 1'}\n")
+    program.chmod(0o755)
+    command = instructions("Dockerfile")[step_of("Dockerfile", "models fetch")].value
+    for folder in ("/var/cache/models", "/models"):
+        command = re.sub(rf"(?<=[ =]){folder}\b", f"{tmp_path}{folder}", command)
+    (tmp_path / "var" / "cache").mkdir(parents=True)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "WHISPER_MODEL": model}
+    done = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == in_the_image
+    assert ("this image knows English alone" in done.stdout) is not bool(in_the_image)
+
+
+def test_the_gpu_image_keeps_models_in_its_volume():
+    assert Path(variables("Dockerfile.gpu")["MODELS_DIR"]).is_relative_to(the_value("Dockerfile.gpu", "VOLUME"))
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)

@@ -31,10 +31,19 @@ def test_systemd_does_not_repeat_what_cannot_succeed(service):
     assert (service["Restart"], service["RestartPreventExitStatus"]) == ("on-failure", "2")
 
 
+def test_systemd_brings_models_to_where_the_unit_may_write(service):
+    program, *words = service["ExecStartPre"].split()
+    assert program == f"-{service['ExecStart'].split()[0]}"  # a server without a model is better than none
+    assert words == ["models", "fetch", "--optional"]
+    assert service["TimeoutStartSec"] == "infinity"  # or a slow download would be ended, and the server with it
+    (folder,) = re.findall(r"\bMODELS_DIR=(\S+)", read(UNIT))
+    assert folder == f"%C/{service['CacheDirectory']}/models"
+
+
 @pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="systemd is not here")
 def test_systemd_knows_every_line(tmp_path):
     unit = tmp_path / "qwen3-asr-realtime.service"
-    unit.write_text(re.sub(r"(?<=ExecStart=)\S+", shutil.which("true"), read(UNIT)))
+    unit.write_text(re.sub(r"(?<==)(-?)/opt/\S+/bin/\S+", rf"\1{shutil.which('true')}", read(UNIT)))
     done = subprocess.run([SYSTEMD_ANALYZE, "verify", unit], capture_output=True, text=True, check=False, timeout=60)
     assert [line for line in done.stderr.splitlines() if unit.name in line] == []
 
