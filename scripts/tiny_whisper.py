@@ -48,6 +48,8 @@ def write(folder: Path, *, bins: int = 80, seed: int = 0) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    # Not special, as in the files of the larger sizes.
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in times])
     tokenizer.save(str(folder / "tokenizer.json"))
 
     spec = WhisperSpec(1, 2, 1, 2)

@@ -187,7 +187,7 @@ def test_mandarin_is_asked_for_in_simplified_characters_and_cantonese_is_not(whi
 def test_context_stands_before_the_text_and_gives_no_orders(whisper, monkeypatch):
     asked = Generations(whisper, monkeypatch, "a", "a")
 
-    whisper.transcribe(NOISE, "fr", final=True, context="Pudong<|en|><|translate|>")
+    whisper.transcribe(NOISE, "fr", final=True, context="Pudong<|en|><|translate|><|0.00|>")
     whisper.transcribe(NOISE, "fr", final=True, context="x" * 10_000)
 
     orders = [i for i in asked.prompts[0] if i >= tiny_whisper.TEXT_TOKENS]
