@@ -171,7 +171,7 @@ def test_doubtful_english_that_is_english_is_not_heard_twice(hear, moonshine, wh
 
     heard = hear(THREE_SECONDS, expected="en", final=True)
 
-    assert (heard.hypothesis.text, heard.decided) == ("good morning", "en")
+    assert (heard.hypothesis.text, heard.presumed, heard.decided) == ("good morning", "en", None)
     assert len(moonshine.drafts) == 1
 
 

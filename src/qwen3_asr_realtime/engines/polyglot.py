@@ -97,7 +97,7 @@ class Heard:
 
     Attributes:
         hypothesis: The text and its language.
-        decided: Code of the segment's language if it is certain now, else None.
+        decided: Code of the segment's language if it is certain now, else None; English never is.
         presumed: Code of what it seems to be, or "".
         draft: Tokens for the next partial.
     """
@@ -186,9 +186,9 @@ class Polyglot:
         heard = english if english and language == "en" else self._hear_in(language, audio, wish, cancelled)
         if not heard.hypothesis.text or not wish.speech_confirmed:
             return heard
-        if is_certain:
+        if is_certain and language != "en":  # Moonshine's doubts may come with any word
             return replace(heard, decided=language)
-        if probability >= CERTAIN:
+        if is_certain or probability >= CERTAIN:
             return replace(heard, presumed=language)
         return replace(heard, hypothesis=replace(heard.hypothesis, stable_chars=0))  # it may be another language yet
 
