@@ -1,9 +1,11 @@
 """Models from a hub: Hugging Face, or a mirror that answers like it, and ModelScope."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -23,6 +25,7 @@ CTRANSLATE2_WEIGHTS = "model.bin"
 YES = {"1", "on", "yes", "true"}
 
 Connect = Callable[[], httpx.Client]
+ListingT = TypeVar("ListingT")
 
 LISTING_BYTES = 16 << 20
 """A longer listing is none."""
@@ -37,7 +40,7 @@ class Delivery:
     files: tuple[File, ...]
 
 
-class Hub:
+class Hub(ABC):
     """What the hubs have in common: files of a repository under addresses that tell the revision."""
 
     name: str
@@ -76,16 +79,18 @@ class Hub:
                     download(client, url, file, folder, headers=self._headers(), on_progress=on_progress)
         return Delivery(repository.name, repository.revision, files)
 
+    @abstractmethod
     def _path(self, repository: Repository) -> str:
-        raise NotImplementedError
+        """Where its files lie, below the endpoint."""
 
+    @abstractmethod
     def _list(self, repository: Repository, client: httpx.Client) -> tuple[Repository, list[File]]:
-        raise NotImplementedError
+        """The repository as it is now, and all its files."""
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
-    def _listing(self, path: str, client: httpx.Client) -> bytes:
+    def _listing(self, path: str, client: httpx.Client, form: type[ListingT]) -> ListingT:
         listing = b""
         try:
             with client.stream("GET", f"{self._endpoint}/{path}", headers=self._headers()) as response:
@@ -97,7 +102,10 @@ class Hub:
                         raise SourceError("its list of files does not end")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SourceError(in_words(error)) from error
-        return listing
+        try:
+            return msgspec.json.decode(listing, type=form)
+        except msgspec.DecodeError as error:
+            raise SourceError("its list of files cannot be read") from error
 
 
 class HuggingFace(Hub):
@@ -120,10 +128,7 @@ class HuggingFace(Hub):
 
     def _list(self, repository: Repository, client: httpx.Client) -> tuple[Repository, list[File]]:
         path = f"api/models/{repository.name}/revision/{repository.revision}?blobs=true"
-        try:
-            info = msgspec.json.decode(self._listing(path, client), type=_HuggingFaceListing)
-        except msgspec.DecodeError as error:
-            raise SourceError("its list of files cannot be read") from error
+        info = self._listing(path, client, _HuggingFaceListing)
         if not FILE_NAME.fullmatch(info.sha):
             raise SourceError("its list of files has no revision")
         files = [
@@ -149,10 +154,7 @@ class ModelScope(Hub):
 
     def _list(self, repository: Repository, client: httpx.Client) -> tuple[Repository, list[File]]:
         path = f"api/v1/models/{repository.name}/repo/files?Revision={repository.revision}"
-        try:
-            info = msgspec.json.decode(self._listing(path, client), type=_ModelScopeListing)
-        except msgspec.DecodeError as error:
-            raise SourceError("its list of files cannot be read") from error
+        info = self._listing(path, client, _ModelScopeListing)
         files = [File(each.path, each.size, sha256=each.sha256) for each in info.data.files if each.type == "blob"]
         return repository, files
 
