@@ -134,20 +134,23 @@ class English:
 
     def hear(self, audio: Samples, wish: Wish, cancelled: threading.Event) -> Heard:
         """Recognise a segment's audio so far (see `Listener.hear`)."""
-        return _english(self._moonshine.decode(audio, () if wish.final else wish.draft, cancelled))
+        return _english(self._decode(audio, wish, cancelled))
 
     def hear_doubtfully(self, audio: Samples, wish: Wish, cancelled: threading.Event) -> tuple[Heard, bool]:
         """The same where it may be another language, and whether it had better be asked for.
 
-        A final is decoded without a draft, so its text depends on the audio alone and not on which partials were asked
-        for. A partial of which nobody can be sure yet is not to be confirmed.
+        A partial of which nobody can be sure yet is not to be confirmed.
         """
-        transcript = self._moonshine.decode(audio, () if wish.final else wish.draft, cancelled)
+        transcript = self._decode(audio, wish, cancelled)
         is_long = len(audio) >= LENGTH_S * SAMPLE_RATE
         least = DOUBTFUL_SENTENCE if is_long and wish.final else DOUBTFUL_WORDS
         is_doubtful = transcript.confidence < least and (is_long or wish.final)
         is_sure = is_long and transcript.confidence >= DOUBTFUL_SENTENCE
         return _english(transcript, None if is_sure else 0), is_doubtful
+
+    def _decode(self, audio: Samples, wish: Wish, cancelled: threading.Event) -> Transcript:
+        """A final has no draft: its text depends on the audio alone, and not on which partials were asked for."""
+        return self._moonshine.decode(audio, () if wish.final else wish.draft, cancelled)
 
 
 class Polyglot:
